@@ -1,0 +1,64 @@
+"""What was measured, beside the goals: a table to read and a JSON file to keep."""
+
+import json
+import operator
+
+# What is compared, where its number is, and the limit it should keep to.
+GOALS = [
+    ("GET, one name: of nginx's rate", "get", "ratio", ">=", 0.50, ""),
+    ("GET, one name: p99", "get", "p99", "<", 5, "ms"),
+    ("GET, random names: of nginx's rate", "random", "ratio", ">=", 0.45, ""),
+    ("GET, random names: p99", "random", "p99", "<", 5, "ms"),
+    ("SET, durable: of the fdatasync rate", "set", "ratio", ">=", 2.0, ""),
+    ("SET, durable: p99", "set", "p99", "<", 20, "ms"),
+    ("ready after start, {secrets:,} secrets", "start", "seconds", "<", 0.1, "s"),
+    ("memory at rest, no secrets", "rest", "empty", "<", 60, "MiB"),
+    ("memory at rest, {secrets:,} secrets", "rest", "full", "<", 60, "MiB"),
+    ("listing {names:,} names by pages of 25", "list", "seconds", "<", 1, "s"),
+]
+TITLES = {
+    "nginx": "nginx, static 300 bytes", "get": "GET, one name", "random": "GET, random names",
+    "set": "SET, random names", "disk": "fdatasync, one writer",
+}
+
+
+def goals(results, settings):
+    """Every goal for which there is a number."""
+    compare = {">=": operator.ge, "<": operator.lt}
+    return [
+        {"goal": title.format(**settings), "value": results[part][number], "limit": f"{sign} {limit:g}",
+         "unit": unit, "met": compare[sign](results[part][number], limit)}
+        for title, part, number, sign, limit, unit in GOALS if number in results.get(part, {})
+    ]
+
+
+def cell(row, name, width, digits):
+    return f"{row[name]:{width},.{digits}f}" if name in row else " " * width
+
+
+def show(report):
+    settings, results, machine = report["settings"], report["results"], report["machine"]
+    print(f"\nStrongroom {report['revision']} on {machine['cores']} x {machine['cpu']}, load at start {machine['load']:.2f}")
+    tls = [f"{name} {suite}" for name, suite in machine["tls"].items()]
+    print(", ".join([f"{settings['rounds']} rounds of {settings['seconds']} s", "32 connections",
+                     f"{settings['secrets']:,} secrets", *tls]) + "\n")
+    if any(part in results for part in TITLES):
+        print(f"{'median of rounds':26}{'rate/s':>10}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}   each round's rate")
+    for part, title in TITLES.items():
+        if row := results.get(part):
+            print(f"{title:26}" + cell(row, "rate", 10, 0) + cell(row, "ratio", 8, 2) + cell(row, "p50", 9, 2)
+                  + cell(row, "p99", 9, 2) + cell(row, "cpu", 9, 1) + "   " + " ".join(f"{rate:,.0f}" for rate in row["rates"]))
+    print(f"\n{'goal':44}{'reached':>14}{'limit':>10}")
+    for goal in report["goals"]:
+        value, unit = goal["value"], goal["unit"]
+        digits = 3 if unit == "s" else 1 if unit == "MiB" else 2
+        print(f"{goal['goal']:44}{f'{value:.{digits}f} {unit}':>14}{goal['limit']:>10}   "
+              + ("met" if goal["met"] else "MISSED"))
+    missed = sum(not goal["met"] for goal in report["goals"])
+    print(f"\n{len(report['goals']) - missed} of {len(report['goals'])} goals met")
+
+
+def save(report, path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"written to {path}")

@@ -1,0 +1,10 @@
+-- PUT a new version of a secret drawn at random from all of them.
+local bench = require "common"
+local before, after
+
+function init()
+    math.randomseed(os.time() + thread_number * 7919)
+    before, after = bench.before("PUT"), bench.after(bench.body("a new value"))
+end
+
+function request() return before .. math.random(0, bench.secrets - 1) .. after end

@@ -1,0 +1,2 @@
+-- The same request every time, as wrk makes it: nginx's side of the comparison.
+require "common"

@@ -1,0 +1,120 @@
+"""The server of the session, and what every test may ask for."""
+
+import os
+import re
+import socket
+import uuid
+from pathlib import Path
+
+import pytest
+
+from harness import audit
+from harness.application import Application
+from harness.command_line import CommandLine
+from harness.server import Server
+from harness.wire import Wire
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    path = Path(os.environ.get("STRONGROOM_BINARY", REPOSITORY / ".build/release/strongroom"))
+    assert path.exists(), f"{path} is missing: build it with `make release`, or name another with STRONGROOM_BINARY"
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _localhost_names_resolve() -> None:
+    try:
+        socket.getaddrinfo("demo.vault.localhost", 443)
+    except socket.gaierror as failure:
+        raise AssertionError("names below localhost do not resolve; on Debian install libnss-myhostname") from failure
+
+
+@pytest.fixture(scope="session")
+def server(binary, tmp_path_factory):
+    """The server of the session. Its `client.env` is sourced, so the clients of this process trust it."""
+    running = Server(binary, tmp_path_factory.mktemp("strongroom"), vaults=("demo", "demo2", "other", "pages")).start()
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in running.client_env.items():
+            patch.setenv(key, value)
+        yield running
+    running.kill()
+
+
+@pytest.fixture
+def own_server(binary, tmp_path):
+    """Starts servers that the test may stop, kill or damage."""
+    started: list[Server] = []
+
+    def start(data: Path | None = None, **options) -> Server:
+        server = Server(binary, data or tmp_path / f"data-{len(started)}", **options)
+        started.append(server)
+        return server.start()
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def cli(server) -> CommandLine:
+    return server.cli()
+
+
+@pytest.fixture(scope="session")
+def client(server):
+    """A `SecretClient` as the README makes it: all it knows is in the environment."""
+    from azure.identity import ClientSecretCredential
+    from azure.keyvault.secrets import SecretClient
+
+    credential = ClientSecretCredential(
+        os.environ["AZURE_TENANT_ID"],
+        os.environ["AZURE_CLIENT_ID"],
+        os.environ["AZURE_CLIENT_SECRET"],
+        authority=os.environ["AZURE_AUTHORITY_HOST"],
+        disable_instance_discovery=True,
+    )
+    with SecretClient(os.environ["VAULT_URL"], credential) as made:
+        yield made
+
+
+@pytest.fixture
+def wire(server) -> Wire:
+    """Plain calls to the vault `demo` as the owner."""
+    return server.wire()
+
+
+@pytest.fixture
+def stranger(cli, name) -> Application:
+    """An application that has no role anywhere."""
+    return cli.create_application(name)
+
+
+@pytest.fixture
+def name(request) -> str:
+    """A name no other test uses."""
+    return fresh_name(request.node.originalname)
+
+
+def fresh_name(about: str) -> str:
+    return f"{re.sub('[^0-9A-Za-z]+', '-', about)[5:60].strip('-')}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(autouse=True)
+def _the_operations_it_names_ran(request):
+    """A test that claims to show an operation leaves a successful record of it in the audit log."""
+    claimed = {mark.kwargs.get("recorded_as", mark.args[0]) for mark in request.node.iter_markers("operation")}
+    if not claimed:
+        yield
+        return
+    cli = request.getfixturevalue("cli")
+    begun = audit.now()
+    yield
+    succeeded = {
+        record["operationName"]
+        for record in audit.records(cli, since=begun)
+        if record["properties"]["httpStatusCode"] < 300
+    }
+    assert claimed <= succeeded, f"no successful record of {sorted(claimed - succeeded)}"

@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The floor plan. A room imports only rooms named in its `on:` list; the build is run with
+// `--explicit-target-dependency-import-check error`, so a wall that is crossed does not compile.
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+func room(_ name: String, on rooms: [String] = [], with products: [Target.Dependency] = []) -> [Target] {
+    [.target(name: name, dependencies: rooms.map { .init(stringLiteral: $0) } + products, swiftSettings: settings)]
+}
+
+func tests(_ name: String, on rooms: [String], with products: [Target.Dependency] = []) -> [Target] {
+    [.testTarget(name: "\(name)Tests", dependencies: rooms.map { .init(stringLiteral: $0) } + products, swiftSettings: settings)]
+}
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOTLS", package: "swift-nio"),
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+]
+let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+var targets: [Target] = [
+    .systemLibrary(name: "CLinux"),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+]
+
+// ground
+targets += room("Domain")
+targets += room("Threads", on: ["CLinux"])
+// cellar
+targets += room("Store", on: ["Domain"])
+targets += room("StoreSQLite", on: ["Domain", "Store", "CSQLite"])
+targets += room("Cryptography", on: ["Domain", "COpenSSL"])
+// walls
+targets += room("Barrier", on: ["Domain", "Store", "Cryptography"])
+targets += room("Audit", on: ["Domain", "Threads", "Store", "Cryptography", "Barrier"])
+targets += room("Identity", on: ["Domain", "Threads", "Store", "Cryptography", "Barrier"])
+targets += room("Access", on: ["Domain", "Store", "Barrier"])
+// corridor
+targets += room("Operations", on: ["Domain", "Threads", "Store", "Barrier", "Cryptography", "Identity", "Access", "Audit"])
+// living rooms
+targets += room("Objects", on: ["Domain", "Store", "Cryptography", "Barrier", "Operations", "Access"])
+targets += room("Secrets", on: ["Domain", "Store", "Barrier", "Cryptography", "Operations", "Objects", "Access"])
+targets += room("Login", on: ["Domain", "Threads", "Cryptography", "Identity", "Operations"])
+targets += room(
+    "Management",
+    on: ["Domain", "Threads", "Store", "Barrier", "Cryptography", "Operations", "Identity", "Access", "Audit", "Objects"])
+// doors
+targets += room("HTTPServer", on: ["Domain", "Threads", "Operations", "Cryptography"], with: nio + [nioHTTP2])
+targets += room("Automation", on: ["Domain", "Threads", "Store", "Barrier", "Operations"])
+// top
+targets += room(
+    "House",
+    on: [
+        "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access", "Operations",
+        "Objects", "Secrets", "Login", "Management", "HTTPServer", "Automation",
+    ], with: nio)
+targets += [
+    .executableTarget(
+        name: "strongroom",
+        dependencies: ["Domain", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Access", "Operations", "House"] + nio + [argumentParser],
+        swiftSettings: settings)
+]
+
+let package = Package(
+    name: "strongroom",
+    products: [.executable(name: "strongroom", targets: ["strongroom"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
+    ],
+    targets: targets
+)

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Installs what a Debian machine lacks. Usage: Scripts/setup.sh [test|bench]
+#
+# Safe to run as often as you like: when nothing is missing it touches neither network nor system.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+purpose="${1:-build}"
+
+fail() {
+    echo "setup: $1" >&2
+    exit 1
+}
+
+# libnss-myhostname makes every *.localhost name resolve to loopback.
+packages=(libsqlite3-dev libssl-dev libnss-myhostname pkg-config ca-certificates openssl)
+case "$purpose" in
+build) ;;
+test) packages+=(python3-venv) ;;
+bench) packages+=(python3 wrk nginx sqlite3 gcc libc6-dev) ;;
+*) fail "unknown purpose '$purpose'; use no argument, 'test' or 'bench'" ;;
+esac
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+install_missing() {
+    local missing=() as_root=()
+    for package in "${packages[@]}"; do
+        installed "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || fail "needs root to install ${missing[*]}; run as root: apt-get install ${missing[*]}"
+        as_root=(sudo)
+    fi
+    echo "setup: installing ${missing[*]}"
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
+    "${apt[@]}" update || fail "apt-get update failed; a network is needed once, to install ${missing[*]}"
+    "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null || fail "apt-get could not install ${missing[*]}"
+
+    # The benchmark starts an nginx of its own; Debian's service would only hold port 80.
+    if [[ " ${missing[*]} " == *" nginx "* && -d /run/systemd/system ]]; then
+        "${as_root[@]}" systemctl disable --now --quiet nginx
+    fi
+}
+
+make_python_environment() {
+    local requirements=IntegrationTests/requirements.txt stamp=.venv/requirements.sha256 wanted
+    wanted="$(sha256sum <"$requirements")"
+    if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        return 0
+    fi
+    echo "setup: making .venv from $requirements"
+    python3 -m venv --clear .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement "$requirements" \
+        || fail "pip could not install $requirements; a network is needed once"
+    echo "$wanted" >"$stamp"
+}
+
+command -v dpkg-query >/dev/null || fail "made for Debian; install by hand what corresponds to: ${packages[*]}"
+command -v swift >/dev/null || fail "no 'swift' in PATH; install Swift 6.3 or later from https://www.swift.org/install"
+install_missing
+getent hosts demo.vault.localhost >/dev/null \
+    || fail "demo.vault.localhost does not resolve; add 'myhostname' to the 'hosts:' line of /etc/nsswitch.conf"
+if [ "$purpose" = test ]; then make_python_environment; fi

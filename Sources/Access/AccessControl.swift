@@ -1,0 +1,165 @@
+package import Barrier
+package import Domain
+import Synchronization
+
+/// Proof that a principal may do something. Only this room can make one, and a handler cannot be called without.
+package struct Grant: Sendable {
+    package let permission: Permission
+    /// The assignment that gave it; nil for the server acting on a duty of its own.
+    package let assignmentID: GUID?
+
+    init(permission: Permission, assignmentID: GUID?) {
+        (self.permission, self.assignmentID) = (permission, assignmentID)
+    }
+}
+
+/// The scopes that contain a vault, from the vault outwards; made once for a vault.
+package struct ScopeChain: Sendable {
+    package let vault: Scope
+    /// Keys of the scopes whose assignments reach everything in the vault.
+    package let keys: [String]
+
+    package init(vault: VaultName, group: String, subscription: GUID) {
+        self.vault = .vault(vault, group: group, subscription: subscription)
+        keys = [self.vault.key, Scope.resourceGroup(group, in: subscription).key, Scope.subscription(subscription).key]
+    }
+}
+
+/// Who holds which role where, as one immutable picture that every change replaces.
+package final class AccessControl: Sendable {
+    private let current: Mutex<Assignments>
+    private let generation = Atomic<UInt64>(1)
+
+    package init(_ assignments: [RoleAssignment]) {
+        var index = Assignments()
+        for assignment in assignments { index.insert(assignment) }
+        current = Mutex(index)
+    }
+
+    package convenience init(loadingFrom reader: any RecordReader) throws(VaultError) {
+        self.init(try RoleAssignmentTable.all(in: reader))
+    }
+
+    /// Takes one assignment anew from the store after a commit. Reading under the lock makes the last of several
+    /// concurrent changes win, whatever order they arrive in.
+    package func reload(_ id: GUID, from reader: any RecordReader) throws(VaultError) {
+        try current.withLock { (index: inout Assignments) throws(VaultError) in
+            let stored = try RoleAssignmentTable.assignment(id, in: reader)
+            index.remove(id)
+            if let stored { index.insert(stored) }
+        }
+        generation.add(1, ordering: .releasing)
+    }
+
+    package var all: [RoleAssignment] { current.withLock { Array($0.byID.values) } }
+
+    var version: UInt64 { generation.load(ordering: .acquiring) }
+    var assignments: Assignments { current.withLock { $0 } }
+}
+
+/// The index behind `AccessControl`.
+struct Assignments: Sendable {
+    struct Held: Sendable {
+        let assignmentID: GUID
+        let permissions: PermissionSet
+    }
+
+    struct Principal: Sendable {
+        var byScope: [String: [Held]] = [:]
+        /// Whether any assignment names a single object; most principals have none, and then no object scope is spelled out.
+        var objectScopes = 0
+    }
+
+    private(set) var byID: [GUID: RoleAssignment] = [:]
+    private(set) var byPrincipal: [GUID: Principal] = [:]
+
+    mutating func insert(_ assignment: RoleAssignment) {
+        guard let role = BuiltInRoles.role(assignment.roleID) else { return }
+        byID[assignment.id] = assignment
+        let held = Held(assignmentID: assignment.id, permissions: role.permissions)
+        byPrincipal[assignment.principalID, default: Principal()].byScope[assignment.scope.key, default: []].append(held)
+        if assignment.scope.level == .object { byPrincipal[assignment.principalID]?.objectScopes += 1 }
+    }
+
+    mutating func remove(_ id: GUID) {
+        guard let old = byID.removeValue(forKey: id) else { return }
+        byPrincipal[old.principalID]?.byScope[old.scope.key]?.removeAll { $0.assignmentID == id }
+        if byPrincipal[old.principalID]?.byScope[old.scope.key]?.isEmpty == true {
+            byPrincipal[old.principalID]?.byScope[old.scope.key] = nil
+        }
+        if old.scope.level == .object { byPrincipal[old.principalID]?.objectScopes -= 1 }
+        if byPrincipal[old.principalID]?.byScope.isEmpty == true { byPrincipal[old.principalID] = nil }
+    }
+}
+
+/// Decides for one thread, remembering what each principal holds on each vault until an assignment changes.
+package final class AccessDecider {
+    private struct Question: Hashable {
+        let principal: GUID
+        let vault: String
+    }
+
+    private let control: AccessControl
+    private var assignments: Assignments
+    private var version: UInt64
+    private var onVault: [Question: [Assignments.Held]] = [:]
+
+    package init(_ control: AccessControl) {
+        self.control = control
+        version = control.version
+        assignments = control.assignments
+    }
+
+    /// - Parameters:
+    ///   - object: the name and collection of one object, when the operation is about one.
+    /// - Returns: nil when nothing grants it.
+    package func grant(
+        _ permission: Permission, to principal: Principal, on chain: ScopeChain, object: (name: ObjectName, collection: String)?
+    ) -> Grant? {
+        refresh()
+        let question = Question(principal: principal.objectID, vault: chain.vault.key)
+        let held = onVault[question] ?? remember(question, chain)
+        for assigned in held where assigned.permissions.contains(permission) {
+            return Grant(permission: permission, assignmentID: assigned.assignmentID)
+        }
+        guard let object, let holder = assignments.byPrincipal[principal.objectID], holder.objectScopes > 0 else { return nil }
+        let key = chain.vault.key + "/" + object.collection + "/" + object.name.key
+        for assigned in holder.byScope[key] ?? [] where assigned.permissions.contains(permission) {
+            return Grant(permission: permission, assignmentID: assigned.assignmentID)
+        }
+        return nil
+    }
+
+    /// For management: the scope itself and every scope that contains it.
+    package func grant(_ permission: Permission, to principal: Principal, at scope: Scope) -> Grant? {
+        refresh()
+        guard let holder = assignments.byPrincipal[principal.objectID] else { return nil }
+        for (key, held) in holder.byScope where scope.key == key || scope.key.hasPrefix(key + "/") {
+            for assigned in held where assigned.permissions.contains(permission) {
+                return Grant(permission: permission, assignmentID: assigned.assignmentID)
+            }
+        }
+        return nil
+    }
+
+    /// The server on a duty that it wrote down for itself.
+    package func grantToSystem(_ permission: Permission, _ principal: Principal) -> Grant? {
+        principal.kind == .system ? Grant(permission: permission, assignmentID: nil) : nil
+    }
+
+    private func remember(_ question: Question, _ chain: ScopeChain) -> [Assignments.Held] {
+        let byScope = assignments.byPrincipal[question.principal]?.byScope ?? [:]
+        let held = chain.keys.flatMap { byScope[$0] ?? [] }
+        if onVault.count >= 10_000 { onVault.removeAll(keepingCapacity: true) }
+        onVault[question] = held
+        return held
+    }
+
+    private func refresh() {
+        let newest = control.version
+        guard newest != version else { return }
+        version = newest
+        assignments = control.assignments
+        onVault.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,192 @@
+import Domain
+
+/// The built-in roles of the service, and the four general ones that management needs.
+///
+/// - Source: Azure built-in roles for Key Vault; names, identifiers and actions as published.
+package enum BuiltInRoles {
+    package static let all: [RoleDefinition] = general + keyVault
+
+    private static let general: [RoleDefinition] = [
+        RoleDefinition(
+            name: "Owner", id: "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", actions: ["*"]),
+        RoleDefinition(
+            name: "Contributor", id: "b24988ac-6180-42a0-ab88-20f7382dd24c", actions: ["*"],
+            notActions: [
+                "Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write",
+                "Microsoft.Authorization/elevateAccess/Action", "Strongroom/applications/*", "Strongroom/backupKeys/*",
+            ]),
+        RoleDefinition(
+            name: "Reader", id: "acdd72a7-3385-48ef-bd42-f606fba81ae7", actions: ["*/read"]),
+        RoleDefinition(
+            name: "User Access Administrator", id: "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
+            actions: ["*/read", "Microsoft.Authorization/*", "Microsoft.Support/*", "Strongroom/applications/*"]),
+    ]
+
+    private static let keyVault: [RoleDefinition] = [
+        RoleDefinition(
+            name: "Key Vault Administrator", id: "00482a5a-887f-4fb3-b363-3b7fe8e74483",
+            actions: [
+                "Microsoft.Authorization/*/read",
+                "Microsoft.Insights/alertRules/*",
+                "Microsoft.Resources/deployments/*",
+                "Microsoft.Resources/subscriptions/resourceGroups/read",
+                "Microsoft.Support/*",
+                "Microsoft.KeyVault/checkNameAvailability/read",
+                "Microsoft.KeyVault/deletedVaults/read",
+                "Microsoft.KeyVault/locations/*/read",
+                "Microsoft.KeyVault/vaults/*/read",
+                "Microsoft.KeyVault/operations/read",
+            ],
+            dataActions: ["Microsoft.KeyVault/vaults/*"]),
+        RoleDefinition(
+            name: "Key Vault Reader", id: "21090545-7ca7-4776-b22c-e363652d74d2",
+            actions: [
+                "Microsoft.Authorization/*/read",
+                "Microsoft.Insights/alertRules/*",
+                "Microsoft.Resources/deployments/*",
+                "Microsoft.Resources/subscriptions/resourceGroups/read",
+                "Microsoft.Support/*",
+                "Microsoft.KeyVault/checkNameAvailability/read",
+                "Microsoft.KeyVault/deletedVaults/read",
+                "Microsoft.KeyVault/locations/*/read",
+                "Microsoft.KeyVault/vaults/*/read",
+                "Microsoft.KeyVault/operations/read",
+            ],
+            dataActions: ["Microsoft.KeyVault/vaults/*/read", "Microsoft.KeyVault/vaults/secrets/readMetadata/action"]),
+        RoleDefinition(
+            name: "Key Vault Certificates Officer", id: "a4417e6f-fecd-4de8-b567-7b0420556985",
+            actions: [
+                "Microsoft.Authorization/*/read",
+                "Microsoft.Insights/alertRules/*",
+                "Microsoft.Resources/deployments/*",
+                "Microsoft.Resources/subscriptions/resourceGroups/read",
+                "Microsoft.Support/*",
+                "Microsoft.KeyVault/checkNameAvailability/read",
+                "Microsoft.KeyVault/deletedVaults/read",
+                "Microsoft.KeyVault/locations/*/read",
+                "Microsoft.KeyVault/vaults/*/read",
+                "Microsoft.KeyVault/operations/read",
+            ],
+            dataActions: [
+                "Microsoft.KeyVault/vaults/certificatecas/*",
+                "Microsoft.KeyVault/vaults/certificates/*",
+                "Microsoft.KeyVault/vaults/certificatecontacts/write",
+            ]),
+        RoleDefinition(
+            name: "Key Vault Certificate User", id: "db79e9a7-68ee-4b58-9aeb-b90e7c24fcba",
+            dataActions: [
+                "Microsoft.KeyVault/vaults/certificates/read",
+                "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+                "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
+                "Microsoft.KeyVault/vaults/keys/read",
+            ]),
+        RoleDefinition(
+            name: "Key Vault Crypto Officer", id: "14b46e9e-c2b7-41b4-b07b-48a6ebf60603",
+            actions: [
+                "Microsoft.Authorization/*/read",
+                "Microsoft.Insights/alertRules/*",
+                "Microsoft.Resources/deployments/*",
+                "Microsoft.Resources/subscriptions/resourceGroups/read",
+                "Microsoft.Support/*",
+                "Microsoft.KeyVault/checkNameAvailability/read",
+                "Microsoft.KeyVault/deletedVaults/read",
+                "Microsoft.KeyVault/locations/*/read",
+                "Microsoft.KeyVault/vaults/*/read",
+                "Microsoft.KeyVault/operations/read",
+            ],
+            dataActions: ["Microsoft.KeyVault/vaults/keys/*", "Microsoft.KeyVault/vaults/keyrotationpolicies/*"]),
+        RoleDefinition(
+            name: "Key Vault Crypto User", id: "12338af0-0e69-4776-bea7-57ae8d297424",
+            dataActions: [
+                "Microsoft.KeyVault/vaults/keys/read",
+                "Microsoft.KeyVault/vaults/keys/update/action",
+                "Microsoft.KeyVault/vaults/keys/backup/action",
+                "Microsoft.KeyVault/vaults/keys/encrypt/action",
+                "Microsoft.KeyVault/vaults/keys/decrypt/action",
+                "Microsoft.KeyVault/vaults/keys/wrap/action",
+                "Microsoft.KeyVault/vaults/keys/unwrap/action",
+                "Microsoft.KeyVault/vaults/keys/sign/action",
+                "Microsoft.KeyVault/vaults/keys/verify/action",
+            ]),
+        RoleDefinition(
+            name: "Key Vault Crypto Service Encryption User", id: "e147488a-f6f5-4113-8e2d-b22465e65bf6",
+            actions: [
+                "Microsoft.EventGrid/eventSubscriptions/write",
+                "Microsoft.EventGrid/eventSubscriptions/read",
+                "Microsoft.EventGrid/eventSubscriptions/delete",
+            ],
+            dataActions: [
+                "Microsoft.KeyVault/vaults/keys/read",
+                "Microsoft.KeyVault/vaults/keys/wrap/action",
+                "Microsoft.KeyVault/vaults/keys/unwrap/action",
+            ]),
+        RoleDefinition(
+            name: "Key Vault Crypto Service Release User", id: "08bbd89e-9f13-488c-ac41-acfcb10c90ab",
+            dataActions: ["Microsoft.KeyVault/vaults/keys/release/action"]),
+        RoleDefinition(
+            name: "Key Vault Secrets Officer", id: "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+            actions: [
+                "Microsoft.Authorization/*/read",
+                "Microsoft.Insights/alertRules/*",
+                "Microsoft.Resources/deployments/*",
+                "Microsoft.Resources/subscriptions/resourceGroups/read",
+                "Microsoft.Support/*",
+                "Microsoft.KeyVault/checkNameAvailability/read",
+                "Microsoft.KeyVault/deletedVaults/read",
+                "Microsoft.KeyVault/locations/*/read",
+                "Microsoft.KeyVault/vaults/*/read",
+                "Microsoft.KeyVault/operations/read",
+            ],
+            dataActions: ["Microsoft.KeyVault/vaults/secrets/*"]),
+        RoleDefinition(
+            name: "Key Vault Secrets User", id: "4633458b-17de-408a-b874-0445c86b69e6",
+            dataActions: [
+                "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+                "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
+            ]),
+        RoleDefinition(
+            name: "Key Vault Contributor", id: "f25e0fa2-a7c8-4377-a976-54943a77a395",
+            actions: [
+                "Microsoft.Authorization/*/read",
+                "Microsoft.Insights/alertRules/*",
+                "Microsoft.KeyVault/*",
+                "Microsoft.Resources/deployments/*",
+                "Microsoft.Resources/subscriptions/resourceGroups/read",
+                "Microsoft.Support/*",
+            ],
+            notActions: [
+                "Microsoft.KeyVault/locations/deletedVaults/purge/action",
+                "Microsoft.KeyVault/hsmPools/*",
+                "Microsoft.KeyVault/managedHsms/*",
+            ]),
+        RoleDefinition(
+            name: "Key Vault Data Access Administrator", id: "8b54135c-b56d-4d72-a534-26097cfdc8d8",
+            actions: [
+                "Microsoft.Authorization/roleAssignments/write",
+                "Microsoft.Authorization/roleAssignments/delete",
+                "Microsoft.Authorization/*/read",
+                "Microsoft.Resources/deployments/*",
+                "Microsoft.Resources/subscriptions/resourceGroups/read",
+                "Microsoft.Resources/subscriptions/read",
+                "Microsoft.Management/managementGroups/read",
+                "Microsoft.Support/*",
+                "Microsoft.KeyVault/vaults/*/read",
+            ]),
+        RoleDefinition(
+            name: "Key Vault Purge Operator", id: "a68e7c17-0ab2-4c09-9a58-125dae29748c",
+            actions: [
+                "Microsoft.KeyVault/locations/deletedVaults/read",
+                "Microsoft.KeyVault/locations/deletedVaults/purge/action",
+                "Microsoft.KeyVault/locations/operationResults/read",
+            ]),
+        RoleDefinition(
+            name: "Managed HSM contributor", id: "18500a29-7fe2-46b2-a342-b16a415e101d",
+            actions: [
+                "Microsoft.KeyVault/managedHSMs/*",
+                "Microsoft.KeyVault/deletedManagedHsms/read",
+                "Microsoft.KeyVault/locations/deletedManagedHsms/read",
+                "Microsoft.KeyVault/locations/deletedManagedHsms/purge/action",
+                "Microsoft.KeyVault/locations/managedHsmOperationResults/read",
+            ]),
+    ]
+}

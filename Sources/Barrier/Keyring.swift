@@ -1,0 +1,85 @@
+package import Cryptography
+package import Domain
+import Synchronization
+
+/// Which data-encryption keys a record is sealed under: destroying those of a vault destroys the vault.
+package enum SealDomain: Hashable, Sendable, CustomStringConvertible {
+    case system
+    case vault(VaultName)
+
+    package var description: String {
+        switch self {
+        case .system: "system"
+        case .vault(let name): "vault/\(name)"
+        }
+    }
+
+    init?(_ text: String) {
+        if text == "system" {
+            self = .system
+        } else if text.hasPrefix("vault/"), let name = VaultName(text.dropFirst(6)) {
+            self = .vault(name)
+        } else {
+            return nil
+        }
+    }
+}
+
+/// A data-encryption key. Its number stands in every record that it seals.
+package struct DataKey: Sendable {
+    package let number: UInt32
+    package let domain: SealDomain
+    package let created: Timestamp
+    let key: SensitiveBytes
+}
+
+/// An immutable picture of the keys: root key and data keys, unwrapped. Published whole, so that readers take no lock.
+package struct Keys: Sendable {
+    let root: SensitiveBytes
+    /// By number; newest last.
+    private(set) var dataKeys: [UInt32: DataKey] = [:]
+    private(set) var newest: [SealDomain: UInt32] = [:]
+
+    init(root: SensitiveBytes, dataKeys: [DataKey]) {
+        self.root = root
+        for key in dataKeys.sorted(by: { $0.number < $1.number }) { insert(key) }
+    }
+
+    mutating func insert(_ key: DataKey) {
+        dataKeys[key.number] = key
+        newest[key.domain] = key.number
+    }
+
+    package var nextNumber: UInt32 { (dataKeys.keys.max() ?? 0) + 1 }
+}
+
+/// The unsealed barrier: hands every lane the newest picture of the keys.
+package final class Keyring: Sendable {
+    package let engine: CryptoEngine
+    private let current: Mutex<Keys>
+    /// Moves with every change; a lane compares it before it trusts its own copy.
+    private let generation = Atomic<UInt64>(1)
+
+    init(keys: Keys, engine: CryptoEngine) {
+        current = Mutex(keys)
+        self.engine = engine
+    }
+
+    var version: UInt64 { generation.load(ordering: .acquiring) }
+
+    package var keys: Keys { current.withLock { $0 } }
+
+    /// Takes the keys anew from the store after a commit. Reading under the lock makes the last of several concurrent changes
+    /// win, whatever order they arrive in.
+    package func reload(from reader: BarrierReader, kek: SensitiveBytes) throws(VaultError) {
+        try current.withLock { (keys: inout Keys) throws(VaultError) in
+            keys = try Barrier.keys(in: reader.raw, kek: kek, engine: engine)
+        }
+        generation.add(1, ordering: .releasing)
+    }
+
+    /// A key for one purpose, derived from the root's own purpose key; survives restarts.
+    package func purposeKey(_ purpose: String) throws(CryptoError) -> SensitiveBytes {
+        try engine.deriveKey(from: keys.root, info: "strongroom/purpose/" + purpose)
+    }
+}

@@ -1,0 +1,116 @@
+package import Domain
+package import Store
+
+/// Reads records through the barrier: plaintext or an integrity error, never something in between.
+package protocol RecordReader: AnyObject {
+    func record(at key: String) throws(VaultError) -> [UInt8]?
+    func records(in range: KeyRange, limit: Int) throws(VaultError) -> [StoreEntry]
+}
+
+/// Reads for one thread outside a transaction.
+package final class BarrierReader: RecordReader {
+    private let connection: any StoreConnection
+    package let cipher: RecordCipher
+
+    package init(connection: any StoreConnection, cipher: RecordCipher) {
+        (self.connection, self.cipher) = (connection, cipher)
+    }
+
+    /// What the barrier itself stores, sealed by other means.
+    var raw: any StoreReader { connection }
+
+    package func record(at key: String) throws(VaultError) -> [UInt8]? {
+        guard let sealed = try translated(key, { () throws(StoreError) in try connection.value(at: key) }) else { return nil }
+        return try cipher.open(sealed, at: key)
+    }
+
+    package func records(in range: KeyRange, limit: Int) throws(VaultError) -> [StoreEntry] {
+        try open(try translated(range.lower) { () throws(StoreError) in try connection.entries(in: range, limit: limit) }, cipher)
+    }
+
+    /// Everything read in `body` was true at one moment.
+    package func snapshot<Value>(_ body: () throws(VaultError) -> Value) throws(VaultError) -> Value {
+        try connection.snapshot(body)
+    }
+
+    /// Keys alone, without opening what they hold.
+    package func keys(in range: KeyRange, limit: Int) throws(VaultError) -> [String] {
+        try translated(range.lower) { () throws(StoreError) in try connection.entries(in: range, limit: limit) }.map(\.key)
+    }
+}
+
+/// Reads and writes within one part of a batch.
+package final class Transaction: RecordReader {
+    private let batch: any StoreBatch
+    private let cipher: RecordCipher
+
+    package init(batch: any StoreBatch, cipher: RecordCipher) {
+        (self.batch, self.cipher) = (batch, cipher)
+    }
+
+    package func record(at key: String) throws(VaultError) -> [UInt8]? {
+        guard let sealed = try translated(key, { () throws(StoreError) in try batch.value(at: key) }) else { return nil }
+        return try cipher.open(sealed, at: key)
+    }
+
+    package func records(in range: KeyRange, limit: Int) throws(VaultError) -> [StoreEntry] {
+        try open(try translated(range.lower) { () throws(StoreError) in try batch.entries(in: range, limit: limit) }, cipher)
+    }
+
+    package func put(_ record: [UInt8], at key: String, in domain: SealDomain) throws(VaultError) {
+        let sealed = try cipher.seal(record, at: key, in: domain)
+        try translated(key) { () throws(StoreError) in try batch.put(sealed, at: key) }
+    }
+
+    package func remove(_ key: String) throws(VaultError) {
+        try translated(key) { () throws(StoreError) in try batch.remove(key) }
+    }
+
+    /// Removes every key of a range without opening any.
+    package func removeAll(in range: KeyRange) throws(VaultError) {
+        while true {
+            let entries = try translated(range.lower) { () throws(StoreError) in try batch.entries(in: range, limit: 256) }
+            if entries.isEmpty { return }
+            for entry in entries { try remove(entry.key) }
+        }
+    }
+
+    /// What the barrier itself stores, sealed by other means.
+    var raw: any StoreReader { batch }
+
+    func putRaw(_ value: [UInt8], at key: String) throws(VaultError) {
+        try translated(key) { () throws(StoreError) in try batch.put(value, at: key) }
+    }
+}
+
+private func open(_ entries: [StoreEntry], _ cipher: RecordCipher) throws(VaultError) -> [StoreEntry] {
+    var opened: [StoreEntry] = []
+    opened.reserveCapacity(entries.count)
+    for entry in entries {
+        opened.append(StoreEntry(key: entry.key, value: try cipher.open(entry.value, at: entry.key)))
+    }
+    return opened
+}
+
+private func translated<Value>(_ key: String, _ body: () throws(StoreError) -> Value) throws(VaultError) -> Value {
+    do {
+        return try body()
+    } catch {
+        throw VaultError(error, at: key)
+    }
+}
+
+extension VaultError {
+    package init(_ error: StoreError, at key: String) {
+        switch error {
+        case .full:
+            self.init(
+                .storageFull, "The server has no space left to write. Nothing was changed; reads go on. Retry later.")
+        case .corrupt(let text):
+            self.init(
+                .integrity, "An internal error occurred. Nothing was changed.", cause: .integrity(record: "\(key): \(text)"))
+        case .failed(let text), .unusable(let text):
+            self = .unavailable("The service cannot reach its storage. Nothing was changed. Retry later.", cause: text)
+        }
+    }
+}

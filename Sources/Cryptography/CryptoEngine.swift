@@ -1,0 +1,134 @@
+internal import COpenSSL
+package import Domain
+
+/// The one door to OpenSSL's libcrypto: a library context of our own and the algorithms fetched through it.
+///
+/// Everything is fetched once and through this context, so that which provider does the work (default or FIPS) is decided in
+/// one place. The engine holds no keys and may be used from any thread; what keeps state between calls (`AES256GCM`,
+/// `SHA256Hasher`, `RandomPool`) belongs to one thread each.
+package final class CryptoEngine: @unchecked Sendable {
+    // Unchecked: the pointers are set once and libcrypto's fetched algorithms and contexts are safe to share between threads.
+    let context: OpaquePointer
+    let aes256GCM: OpaquePointer
+    let sha256: OpaquePointer
+    let scryptKDF: OpaquePointer
+    let hkdfKDF: OpaquePointer
+
+    /// - Throws: `.unavailable` when libcrypto lacks an algorithm that the product cannot do without.
+    package init() throws(CryptoError) {
+        guard let context = OSSL_LIB_CTX_new() else { throw .unavailable("library context") }
+        self.context = context
+        guard let aes = EVP_CIPHER_fetch(context, "AES-256-GCM", nil) else { throw .unavailable("AES-256-GCM") }
+        aes256GCM = aes
+        guard let sha = EVP_MD_fetch(context, "SHA256", nil) else { throw .unavailable("SHA-256") }
+        sha256 = sha
+        guard let scrypt = EVP_KDF_fetch(context, "SCRYPT", nil) else { throw .unavailable("scrypt") }
+        scryptKDF = scrypt
+        guard let hkdf = EVP_KDF_fetch(context, "HKDF", nil) else { throw .unavailable("HKDF") }
+        hkdfKDF = hkdf
+    }
+
+    deinit {
+        EVP_KDF_free(hkdfKDF)
+        EVP_KDF_free(scryptKDF)
+        EVP_MD_free(sha256)
+        EVP_CIPHER_free(aes256GCM)
+        OSSL_LIB_CTX_free(context)
+    }
+
+    /// Random bytes for keys and other secrets (private DRBG, NIST SP 800-90A).
+    package func randomKey(count: Int) throws(CryptoError) -> SensitiveBytes {
+        try SensitiveBytes(count: count) { buffer throws(CryptoError) in
+            guard RAND_priv_bytes_ex(context, buffer.baseAddress, buffer.count, 256) == 1 else { throw .failed("random bytes") }
+        }
+    }
+
+    /// Random bytes that may be seen: nonces, versions, identifiers.
+    package func random(count: Int) throws(CryptoError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        guard RAND_bytes_ex(context, &bytes, count, 256) == 1 else { throw .failed("random bytes") }
+        return bytes
+    }
+
+    /// SHA-256 (FIPS 180-4) in one call. On the path of a request use a `SHA256Hasher`.
+    package func sha256(_ bytes: [UInt8]) throws(CryptoError) -> [UInt8] {
+        let hasher = try SHA256Hasher(self)
+        return hasher.digest(bytes).bytes
+    }
+
+    /// HMAC-SHA-256 (RFC 2104).
+    package func hmacSHA256(key: SensitiveBytes, _ message: [UInt8]) throws(CryptoError) -> [UInt8] {
+        var result = [UInt8](repeating: 0, count: 32)
+        var length = 0
+        let done = key.withUnsafeBytes { key in
+            EVP_Q_mac(
+                context, "HMAC", nil, "SHA256", nil, key.baseAddress, key.count, message, message.count, &result, result.count, &length)
+        }
+        guard done != nil, length == 32 else { throw .failed("HMAC") }
+        return result
+    }
+
+    /// HKDF-SHA-256 without salt (RFC 5869): a key for one purpose, named by `info`, out of a uniform secret.
+    package func deriveKey(from secret: SensitiveBytes, info: String, count: Int = 32) throws(CryptoError) -> SensitiveBytes {
+        guard let kdf = EVP_KDF_CTX_new(hkdfKDF) else { throw .failed("HKDF") }
+        defer { EVP_KDF_CTX_free(kdf) }
+        var label = Array(info.utf8)
+        return try SensitiveBytes(count: count) { buffer throws(CryptoError) in
+            let result = secret.withUnsafeBytes { secret in
+                strongroom_hkdf_sha256(
+                    kdf, UnsafeMutablePointer(mutating: secret.bindMemory(to: UInt8.self).baseAddress), secret.count, &label,
+                    label.count, buffer.bindMemory(to: UInt8.self).baseAddress, buffer.count)
+            }
+            guard result == 1 else { throw .failed("HKDF") }
+        }
+    }
+
+    /// scrypt (RFC 7914): a key out of a passphrase, dear in time and memory.
+    package func scrypt(
+        _ passphrase: SensitiveBytes, salt: [UInt8], cost: ScryptCost, count: Int = 32
+    ) throws(CryptoError) -> SensitiveBytes {
+        guard let kdf = EVP_KDF_CTX_new(scryptKDF) else { throw .failed("scrypt") }
+        defer { EVP_KDF_CTX_free(kdf) }
+        var salt = salt
+        return try SensitiveBytes(count: count) { buffer throws(CryptoError) in
+            let result = passphrase.withUnsafeBytes { passphrase in
+                strongroom_scrypt(
+                    kdf, UnsafeMutablePointer(mutating: passphrase.bindMemory(to: UInt8.self).baseAddress), passphrase.count,
+                    &salt, salt.count, cost.n, cost.r, cost.p, 1 << 30, buffer.bindMemory(to: UInt8.self).baseAddress,
+                    buffer.count)
+            }
+            guard result == 1 else { throw .failed("scrypt") }
+        }
+    }
+}
+
+/// Parameters of scrypt; memory is 128 · n · r bytes.
+package struct ScryptCost: Hashable, Sendable {
+    /// A power of two.
+    package let n: UInt64
+    package let r: UInt32
+    package let p: UInt32
+
+    package init?(n: UInt64, r: UInt32, p: UInt32) {
+        guard n > 1, n & (n - 1) == 0, n <= 1 << 20, (1...16).contains(r), (1...4).contains(p) else { return nil }
+        (self.n, self.r, self.p) = (n, r, p)
+    }
+
+    private init(checked n: UInt64) { (self.n, r, p) = (n, 8, 1) }
+
+    /// 128 MiB: a person's passphrase, once at start.
+    package static let passphrase = ScryptCost(checked: 1 << 17)
+    /// 16 MiB: a client secret, which is random and long; many may be checked at once.
+    package static let clientSecret = ScryptCost(checked: 1 << 14)
+}
+
+package enum CryptoError: Error, Sendable {
+    /// The library lacks an algorithm.
+    case unavailable(String)
+    /// The library refused; never says why to a caller.
+    case failed(String)
+    /// A tag, signature or padding did not hold. One case for all reasons.
+    case notAuthentic
+    /// A key or certificate could not be read.
+    case malformed(String)
+}

@@ -1,0 +1,83 @@
+/// A 128-bit identifier as directories and request correlation use it (RFC 9562 text form, 36 characters).
+///
+/// Two words instead of text: comparing and hashing one on the path of a request allocates nothing.
+package struct GUID: Hashable, Sendable, Comparable {
+    package let high: UInt64
+    package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// A version 4 identifier from 16 random bytes.
+    package init(random bytes: some Sequence<UInt8>) {
+        var words: (UInt64, UInt64) = (0, 0)
+        for (index, byte) in bytes.enumerated() where index < 16 {
+            if index < 8 { words.0 = words.0 << 8 | UInt64(byte) } else { words.1 = words.1 << 8 | UInt64(byte) }
+        }
+        high = words.0 & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
+        low = words.1 & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+    }
+
+    /// Parses `8-4-4-4-12` hexadecimal digits of either case, and nothing else.
+    package init?(_ text: some StringProtocol) {
+        var digits = 0
+        var position = 0
+        var words: (UInt64, UInt64) = (0, 0)
+        for byte in text.utf8 {
+            defer { position += 1 }
+            if position == 8 || position == 13 || position == 18 || position == 23 {
+                guard byte == UInt8(ascii: "-") else { return nil }
+                continue
+            }
+            guard let value = Hex.value(of: byte), digits < 32 else { return nil }
+            if digits < 16 { words.0 = words.0 << 4 | UInt64(value) } else { words.1 = words.1 << 4 | UInt64(value) }
+            digits += 1
+        }
+        guard position == 36, digits == 32 else { return nil }
+        (high, low) = words
+    }
+
+    package static func < (left: GUID, right: GUID) -> Bool {
+        (left.high, left.low) < (right.high, right.low)
+    }
+
+    /// The 36 lower-case characters as bytes, for writers that build no string.
+    package func withText<Value>(_ body: (UnsafeBufferPointer<UInt8>) -> Value) -> Value {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 36) { text in
+            var position = 0
+            for nibble in 0..<32 {
+                if nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20 {
+                    text[position] = UInt8(ascii: "-")
+                    position += 1
+                }
+                let word = nibble < 16 ? high : low
+                text[position] = Hex.digit(of: UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (nibble & 15))) & 15)
+                position += 1
+            }
+            return body(UnsafeBufferPointer(text))
+        }
+    }
+}
+
+extension GUID: CustomStringConvertible {
+    package var description: String {
+        withText { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+extension GUID: Codable {
+    package init(from decoder: any Decoder) throws {
+        let text = try decoder.singleValueContainer().decode(String.self)
+        guard let value = GUID(text) else {
+            throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: "not a GUID"))
+        }
+        self = value
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+}

@@ -1,0 +1,86 @@
+/// The name of a vault: 3 to 24 of letters, digits and hyphens, first a letter, last no hyphen, no two hyphens in a row.
+///
+/// Compared without regard to case; kept in lower case, since it is a host name.
+/// - Source: Azure REST, Vaults - Create Or Update.
+package struct VaultName: Hashable, Sendable, CustomStringConvertible {
+    package let description: String
+
+    package init?(_ text: some StringProtocol) {
+        let name = text.lowercased()
+        let bytes = Array(name.utf8)
+        guard (3...24).contains(bytes.count), bytes[0].isASCIILetter, bytes.last != UInt8(ascii: "-"),
+            bytes.allSatisfy({ $0.isASCIILetter || $0.isASCIIDigit || $0 == UInt8(ascii: "-") }), !name.contains("--")
+        else { return nil }
+        description = name
+    }
+}
+
+/// The name of a secret, key or certificate: 1 to 127 of letters, digits and hyphens.
+///
+/// Two names that differ in case only are the same object; the spelling of the first creation is echoed.
+package struct ObjectName: Hashable, Sendable, CustomStringConvertible {
+    /// As the client wrote it.
+    package let spelling: String
+    /// Lower case: what store keys are made of and what comparison uses.
+    package let key: String
+
+    package init?(_ text: some StringProtocol) {
+        var hasUpper = false
+        var count = 0
+        for byte in text.utf8 {
+            count += 1
+            if byte.isASCIIUpper { hasUpper = true }
+            guard byte.isASCIILetter || byte.isASCIIDigit || byte == UInt8(ascii: "-") else { return nil }
+        }
+        guard (1...127).contains(count) else { return nil }
+        spelling = String(text)
+        key = hasUpper ? text.lowercased() : spelling
+    }
+
+    package var description: String { spelling }
+
+    package static func == (left: ObjectName, right: ObjectName) -> Bool { left.key == right.key }
+    package func hash(into hasher: inout Hasher) { hasher.combine(key) }
+}
+
+/// The version of an object: 128 random bits, written as 32 lower-case hexadecimal digits.
+package struct ObjectVersion: Hashable, Sendable, CustomStringConvertible {
+    private let bits: GUID
+
+    package init(random bytes: some Collection<UInt8>) {
+        var words: (UInt64, UInt64) = (0, 0)
+        for (index, byte) in bytes.enumerated() where index < 16 {
+            if index < 8 { words.0 = words.0 << 8 | UInt64(byte) } else { words.1 = words.1 << 8 | UInt64(byte) }
+        }
+        bits = GUID(high: words.0, low: words.1)
+    }
+
+    /// Parses 32 hexadecimal digits of either case.
+    package init?(_ text: some StringProtocol) {
+        var words: (UInt64, UInt64) = (0, 0)
+        var count = 0
+        for byte in text.utf8 {
+            guard let value = Hex.value(of: byte), count < 32 else { return nil }
+            if count < 16 { words.0 = words.0 << 4 | UInt64(value) } else { words.1 = words.1 << 4 | UInt64(value) }
+            count += 1
+        }
+        guard count == 32 else { return nil }
+        bits = GUID(high: words.0, low: words.1)
+    }
+
+    package var description: String {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { text in
+            for nibble in 0..<32 {
+                let word = nibble < 16 ? bits.high : bits.low
+                text[nibble] = Hex.digit(of: UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (nibble & 15))) & 15)
+            }
+            return String(decoding: text, as: UTF8.self)
+        }
+    }
+}
+
+extension UInt8 {
+    package var isASCIIUpper: Bool { self >= 0x41 && self <= 0x5A }
+    package var isASCIILetter: Bool { (self | 0x20) >= 0x61 && (self | 0x20) <= 0x7A }
+    package var isASCIIDigit: Bool { self >= 0x30 && self <= 0x39 }
+}

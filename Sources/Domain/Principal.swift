@@ -1,0 +1,30 @@
+/// Who makes a call, as proven by a token (or, for duties of the server itself, by being the server).
+package struct Principal: Hashable, Sendable {
+    package enum Kind: UInt8, Sendable { case application, user, system }
+
+    package let kind: Kind
+    /// `oid`: what role assignments name.
+    package let objectID: GUID
+    /// `appid` or `azp`: the client that holds the token.
+    package let applicationID: GUID
+    package let tenant: GUID
+    /// `iss` as the token had it.
+    package let issuer: String
+
+    package init(kind: Kind, objectID: GUID, applicationID: GUID, tenant: GUID, issuer: String) {
+        self.kind = kind
+        self.objectID = objectID
+        self.applicationID = applicationID
+        self.tenant = tenant
+        self.issuer = issuer
+    }
+
+    /// The server acting by itself on a duty that fell due.
+    package static func system(tenant: GUID) -> Principal {
+        Principal(
+            kind: .system, objectID: GUID(high: 0, low: 1), applicationID: GUID(high: 0, low: 1), tenant: tenant, issuer: "strongroom")
+    }
+
+    /// How error texts of the service name a caller.
+    package var callerText: String { "appid=\(applicationID);oid=\(objectID);iss=\(issuer)" }
+}

@@ -1,0 +1,88 @@
+/// The one error that crosses rooms: a closed code, a message safe to show, and a cause that never leaves the process.
+package struct VaultError: Error, Sendable {
+    package let code: Code
+    /// Says what was wrong and what to do. Holds no secret, token, SQL or file path.
+    package let message: String
+    /// For the operator's log only.
+    package let cause: Cause?
+
+    package init(_ code: Code, _ message: String, cause: Cause? = nil) {
+        self.code = code
+        self.message = message
+        self.cause = cause
+    }
+
+    package enum Code: Sendable, CaseIterable {
+        /// Something in the request breaks a rule of the API: name, value, query, body. For framing see `malformedRequest`.
+        case badParameter
+        /// HTTP itself is broken or ambiguous; the connection is closed after the answer.
+        case malformedRequest
+        /// No token was sent.
+        case missingToken
+        /// A token was sent and does not hold.
+        case invalidToken
+        /// The caller is known, and no role assignment grants the action. Given before existence is revealed.
+        case forbiddenByRBAC
+        /// The same on the management plane, which words it otherwise.
+        case authorizationFailed
+        /// The caller may, but the state of the vault forbids it (purge protection).
+        case forbiddenByVault
+        /// A value was asked of a disabled secret.
+        case secretDisabled
+        case secretNotFound
+        case vaultNotFound
+        /// The host name belongs to nothing served here.
+        case hostNotFound
+        /// No such path on this host.
+        case routeNotFound
+        /// Anything else that is absent: applications, role assignments.
+        case resourceNotFound
+        case methodNotAllowed
+        /// The name is held by a soft-deleted object.
+        case deletedButRecoverable
+        /// The name or the identity is taken. For objects that moved meanwhile too.
+        case conflict
+        case roleAssignmentExists
+        /// Too many requests or failed attempts; the answer carries Retry-After.
+        case throttled
+        case bodyTooLarge
+        case uriTooLong
+        case headTooLarge
+        case requestTimeout
+        /// The disk is full: reads go on, writes come back when space does.
+        case storageFull
+        /// Storage or audit cannot be written, or the server is stopping.
+        case unavailable
+        /// A record does not open. The client learns nothing more than from `internal`; the audit log holds an alarm.
+        case integrity
+        /// Anything unforeseen.
+        case `internal`
+    }
+
+    package indirect enum Cause: Sendable, CustomStringConvertible {
+        case text(String)
+        /// The store key of a record that was edited, moved, truncated or grafted.
+        case integrity(record: String)
+
+        package var description: String {
+            switch self {
+            case .text(let text): text
+            case .integrity(let record): "record '\(record)' failed its integrity check"
+            }
+        }
+    }
+
+    package static func badParameter(_ message: String) -> VaultError { VaultError(.badParameter, message) }
+
+    package static func `internal`(_ cause: String) -> VaultError {
+        VaultError(.internal, "An internal error occurred. Nothing was changed.", cause: .text(cause))
+    }
+
+    package static func integrity(record: String) -> VaultError {
+        VaultError(.integrity, "An internal error occurred. Nothing was changed.", cause: .integrity(record: record))
+    }
+
+    package static func unavailable(_ message: String, cause: String? = nil) -> VaultError {
+        VaultError(.unavailable, message, cause: cause.map { .text($0) })
+    }
+}

@@ -1,0 +1,23 @@
+/// What a client may make the server hold. Every limit has an answer; see `docs/architecture.md`.
+package struct HTTPLimits: Sendable {
+    /// Request line and headers together, bytes.
+    package var headBytes = 64 << 10
+    package var headerCount = 128
+    /// Request target, bytes.
+    package var targetBytes = 8 << 10
+    /// From the first byte of a connection or a request until its head is complete, TLS handshake included.
+    package var headTime: Duration = .seconds(10)
+    /// From the head until the body is complete.
+    package var bodyTime: Duration = .seconds(30)
+    /// Between requests on one connection.
+    package var idleTime: Duration = .seconds(75)
+    /// How long a client may leave an answer unread.
+    package var writeTime: Duration = .seconds(30)
+    package var connections = 10_000
+    package var requestsInFlight = 4_096
+    /// Requests that one HTTP/1.1 connection may send ahead of their answers.
+    package var pipelinedRequests = 16
+    package var concurrentStreams = 100
+
+    package init() {}
+}

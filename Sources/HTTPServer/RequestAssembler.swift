@@ -1,0 +1,196 @@
+import Domain
+import NIOCore
+import NIOHTTP1
+import Operations
+
+/// Turns a request head into a `Request`, or says what is wrong with it. What is ambiguous is refused, never guessed.
+struct RequestAssembler {
+    let limits: HTTPLimits
+
+    struct Head {
+        var request: Request
+        /// Bytes announced; nil when chunked or absent.
+        var contentLength: Int?
+        var expectsContinue = false
+        var isKeptAlive: Bool
+    }
+
+    /// - Throws: `.malformedRequest`, `.headTooLarge`, `.uriTooLong`.
+    func assemble(_ head: HTTPRequestHead, peer: Peer, tlsVersion: String) throws(VaultError) -> Head {
+        guard head.uri.utf8.count <= limits.targetBytes else {
+            throw VaultError(.uriTooLong, "The request target is longer than \(limits.targetBytes) bytes.")
+        }
+        var size = head.uri.utf8.count
+        var fields = Fields()
+        for (name, value) in head.headers {
+            size += name.utf8.count + value.utf8.count + 4
+            try fields.take(name, value)
+        }
+        guard size <= limits.headBytes, head.headers.count <= limits.headerCount else { throw Self.headTooLarge(limits) }
+        if fields.hasTransferEncoding, fields.contentLength != nil {
+            throw Self.malformed("The request has both Content-Length and Transfer-Encoding.")
+        }
+        var (authority, target) = try Self.split(head.uri)
+        if let host = fields.host {
+            guard authority == nil || authority == host else { throw Self.malformed("The request names two hosts.") }
+            authority = host
+        }
+        guard let authority else { throw Self.malformed("The request names no host.") }
+        if target.isEmpty { target = "/" }
+        let question = target.utf8.firstIndex(of: UInt8(ascii: "?"))
+        let path = try RequestTarget.path(target[..<(question ?? target.endIndex)])
+        let query = try RequestTarget.query(question.map { target[target.utf8.index(after: $0)...] } ?? "")
+        var method = Request.Method(rawValue: head.method.rawValue)
+        if let override = fields.methodOverride, method == .post { method = Request.Method(rawValue: override.uppercased()) }
+        return Head(
+            request: Request(
+                method: method, host: try Self.hostName(authority), target: target, path: path, query: query,
+                authorization: fields.authorization, ifNoneMatch: fields.ifNoneMatch, userAgent: fields.userAgent,
+                clientRequestID: fields.clientRequestID, peer: peer, tlsVersion: tlsVersion),
+            contentLength: fields.contentLength, expectsContinue: fields.expectsContinue, isKeptAlive: head.isKeepAlive)
+    }
+
+    private struct Fields {
+        var host: String?
+        var authorization: String?
+        var ifNoneMatch: String?
+        var userAgent = ""
+        var clientRequestID: String?
+        var methodOverride: String?
+        var contentLength: Int?
+        var hasTransferEncoding = false
+        var expectsContinue = false
+
+        /// Looks at the length of a name first: most headers are none of these.
+        mutating func take(_ name: String, _ value: String) throws(VaultError) {
+            switch name.utf8.count {
+            case 4 where name.isSame("host"): try once(&host, value, "Host")
+            case 6 where name.isSame("expect"): expectsContinue = value.lowercased() == "100-continue"
+            case 10 where name.isSame("user-agent"): userAgent = value
+            case 13 where name.isSame("authorization"): try once(&authorization, value, "Authorization")
+            case 13 where name.isSame("if-none-match"): try once(&ifNoneMatch, value, "If-None-Match")
+            case 13 where name.isSame("x-http-method"), 14 where name.isSame("x-http-request"):
+                try once(&methodOverride, value, "X-HTTP-METHOD")
+            case 14 where name.isSame("content-length"):
+                guard contentLength == nil, !value.isEmpty, value.utf8.allSatisfy(\.isASCIIDigit), let count = Int(value) else {
+                    throw RequestAssembler.malformed("The Content-Length is given twice or is no number.")
+                }
+                contentLength = count
+            case 17 where name.isSame("transfer-encoding"):
+                guard !hasTransferEncoding, value.lowercased() == "chunked" else {
+                    throw RequestAssembler.malformed("The only Transfer-Encoding understood is a single 'chunked'.")
+                }
+                hasTransferEncoding = true
+            case 22 where name.isSame("x-ms-client-request-id"):
+                // Goes back in a header: only what cannot break one.
+                let isSafe = (1...128).contains(value.utf8.count) && value.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+                clientRequestID = isSafe ? value : nil
+            default: break
+            }
+        }
+
+        private func once(_ field: inout String?, _ value: String, _ name: String) throws(VaultError) {
+            guard field == nil else { throw RequestAssembler.malformed("The header \(name) is given more than once.") }
+            field = value
+        }
+    }
+
+    /// Absolute and origin form (RFC 9112 §3.2).
+    private static func split(_ uri: String) throws(VaultError) -> (authority: String?, target: String) {
+        if uri.utf8.first == UInt8(ascii: "/") { return (nil, uri) }
+        guard uri.lowercased().hasPrefix("https://") else { throw malformed("The request target is not a path.") }
+        let rest = uri.dropFirst(8)
+        let slash = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
+        return (String(rest[..<slash]), String(rest[slash...]))
+    }
+
+    /// The name without its port, in lower case.
+    private static func hostName(_ authority: String) throws(VaultError) -> String {
+        var name = authority[...]
+        if let colon = authority.utf8.lastIndex(of: UInt8(ascii: ":")), authority.utf8.last != UInt8(ascii: "]") {
+            let port = authority[authority.utf8.index(after: colon)...]
+            guard !port.isEmpty, port.utf8.allSatisfy(\.isASCIIDigit) else { throw malformed("The host of the request has no valid port.") }
+            name = authority[..<colon]
+        }
+        let allowed = name.utf8.allSatisfy { $0.isASCIILetter || $0.isASCIIDigit || "-._[]:".utf8.contains($0) }
+        guard allowed, (1...255).contains(name.utf8.count) else { throw malformed("The host of the request is not a host name.") }
+        return name.lowercased()
+    }
+
+    static func malformed(_ message: String) -> VaultError { VaultError(.malformedRequest, message) }
+
+    static func headTooLarge(_ limits: HTTPLimits) -> VaultError {
+        VaultError(
+            .headTooLarge, "The request head is larger than \(limits.headBytes) bytes or has more than \(limits.headerCount) headers.")
+    }
+
+    static func bodyTooLarge(_ limit: Int) -> VaultError {
+        VaultError(.bodyTooLarge, "The request body is larger than \(limit) bytes, the most that this operation takes.")
+    }
+}
+
+/// Decoding of the request target. Runs before anything is routed or authorised.
+enum RequestTarget {
+    static func path(_ text: Substring) throws(VaultError) -> [String] {
+        var segments: [String] = []
+        for raw in text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: true) {
+            var isPlain = true
+            for byte in raw {
+                guard byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "\\"), byte != UInt8(ascii: "#") else { throw refused }
+                if byte == UInt8(ascii: "%") { isPlain = false }
+            }
+            let segment = isPlain ? String(Substring(raw)) : try decoded(Array(raw), plusIsSpace: false)
+            guard segment != ".", segment != "..", !segment.utf8.contains(where: { $0 == 0x2F || $0 == 0x5C || $0 < 0x20 || $0 == 0x7F })
+            else { throw refused }
+            segments.append(segment)
+        }
+        return segments
+    }
+
+    static func query(_ text: Substring) throws(VaultError) -> Query {
+        guard !text.isEmpty else { return Query() }
+        var items: [(name: String, value: String)] = []
+        for pair in text.utf8.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: true) {
+            let equals = pair.firstIndex(of: UInt8(ascii: "="))
+            let name = try decoded(Array(pair[..<(equals ?? pair.endIndex)]), plusIsSpace: true).lowercased()
+            let value = try equals.map { (index) throws(VaultError) in
+                try decoded(Array(pair[pair.index(after: index)...]), plusIsSpace: true)
+            }
+            items.append((name, value ?? ""))
+            guard items.count <= 64 else { throw RequestAssembler.malformed("The query has more than 64 parameters.") }
+        }
+        return Query(items)
+    }
+
+    /// Fields of `application/x-www-form-urlencoded` have the same form as a query.
+    private static func decoded(_ bytes: [UInt8], plusIsSpace: Bool) throws(VaultError) -> String {
+        var result: [UInt8] = []
+        result.reserveCapacity(bytes.count)
+        var index = 0
+        while index < bytes.count {
+            let byte = bytes[index]
+            if byte == UInt8(ascii: "%") {
+                guard index + 2 < bytes.count, let high = Hex.value(of: bytes[index + 1]), let low = Hex.value(of: bytes[index + 2])
+                else { throw refused }
+                result.append(high << 4 | low)
+                index += 3
+                continue
+            }
+            guard byte > 0x20, byte != 0x7F else { throw refused }
+            result.append(plusIsSpace && byte == UInt8(ascii: "+") ? 0x20 : byte)
+            index += 1
+        }
+        guard let text = String(validating: result, as: UTF8.self) else { throw refused }
+        return text
+    }
+
+    private static let refused = RequestAssembler.malformed(
+        "The request target holds an encoded slash, a dot segment, a control character or broken percent-encoding.")
+}
+
+extension String {
+    /// Whether this is `other`, which is lower case, without regard to case.
+    fileprivate func isSame(_ other: StaticString) -> Bool {
+        other.withUTF8Buffer { other in utf8.elementsEqual(other) { $0.isASCIILetter ? $0 | 0x20 == $1 : $0 == $1 } }
+    }
+}

@@ -1,0 +1,130 @@
+import Domain
+import NIOCore
+import NIOHTTP1
+import Operations
+
+/// Writes answers: for HTTP/1.1 straight into bytes, head and body in one buffer; for HTTP/2 as a header list.
+///
+/// The headers that are the same on every answer are encoded once. Values that vary are made by the server or were checked when
+/// they came in, so that none can hold a line break.
+struct ResponseWriter: Sendable {
+    /// `x-ms-keyvault-region`
+    let region: String
+    private let vaultBlock: [UInt8]
+    private let hsmBlock: [UInt8]
+    private let plainBlock: [UInt8]
+
+    static let serviceVersion = "1.9.2611.1"
+
+    init(region: String) {
+        self.region = region
+        vaultBlock = Self.block(Self.constant(.vault, region))
+        hsmBlock = Self.block(Self.constant(.managedHSM, region))
+        plainBlock = Self.block(Self.constant(.plain, region))
+    }
+
+    private static func constant(_ style: Response.Style, _ region: String) -> [(String, String)] {
+        switch style {
+        case .vault:
+            [
+                ("Cache-Control", "no-cache"), ("Pragma", "no-cache"), ("Expires", "-1"), ("x-ms-keyvault-region", region),
+                ("x-ms-keyvault-service-version", serviceVersion),
+                ("Strict-Transport-Security", "max-age=31536000;includeSubDomains"), ("X-Content-Type-Options", "nosniff"),
+            ]
+        case .managedHSM:
+            [
+                ("Cache-Control", "no-cache"), ("x-ms-keyvault-region", region), ("Content-Security-Policy", "default-src 'self'"),
+                ("X-Frame-Options", "SAMEORIGIN"), ("x-ms-server-latency", "0"),
+                ("Strict-Transport-Security", "max-age=31536000; includeSubDomains"), ("X-Content-Type-Options", "nosniff"),
+            ]
+        case .plain:
+            [
+                ("Cache-Control", "no-store, no-cache"), ("Pragma", "no-cache"), ("Expires", "-1"),
+                ("Strict-Transport-Security", "max-age=31536000; includeSubDomains"), ("X-Content-Type-Options", "nosniff"),
+            ]
+        }
+    }
+
+    private static func block(_ headers: [(String, String)]) -> [UInt8] {
+        headers.flatMap { Array("\($0): \($1)\r\n".utf8) }
+    }
+
+    /// - Parameters:
+    ///   - networkInfo: value of `x-ms-keyvault-network-info`, made once for a connection.
+    ///   - date: value of `Date` with its line break, made once a second.
+    func write(_ response: Response, networkInfo: [UInt8], date: [UInt8], closes: Bool, to buffer: inout ByteBuffer) {
+        buffer.writeStaticString("HTTP/1.1 ")
+        switch response.status {
+        case 200: buffer.writeStaticString("200 OK\r\n")
+        default: buffer.writeString("\(response.status) \(Response.reason(response.status))\r\n")
+        }
+        switch response.style {
+        case .vault: buffer.writeBytes(vaultBlock)
+        case .managedHSM: buffer.writeBytes(hsmBlock)
+        case .plain: buffer.writeBytes(plainBlock)
+        }
+        buffer.writeBytes(date)
+        if response.style != .plain {
+            buffer.writeStaticString("x-ms-keyvault-network-info: ")
+            buffer.writeBytes(networkInfo)
+            buffer.writeStaticString("\r\n")
+        }
+        buffer.writeStaticString("x-ms-request-id: ")
+        response.requestID.withText { _ = buffer.writeBytes($0) }
+        buffer.writeStaticString("\r\nx-ms-client-request-id: ")
+        if let id = response.clientRequestID { buffer.writeString(id) } else { response.requestID.withText { _ = buffer.writeBytes($0) } }
+        for (name, value) in response.headers {
+            buffer.writeStaticString("\r\n")
+            buffer.writeString(name)
+            buffer.writeStaticString(": ")
+            buffer.writeString(value)
+        }
+        if response.hasBody {
+            buffer.writeStaticString("\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ")
+            buffer.writeString(String(response.body.count))
+        }
+        buffer.writeStaticString(closes ? "\r\nConnection: close\r\n\r\n" : "\r\n\r\n")
+        buffer.writeBytes(response.body)
+    }
+
+    func head(_ response: Response, networkInfo: [UInt8], date: [UInt8]) -> HTTPResponseHead {
+        var headers = HTTPHeaders(Self.constant(response.style, region))
+        headers.add(name: "Date", value: String(decoding: date.dropFirst(6).dropLast(2), as: UTF8.self))
+        if response.style != .plain {
+            headers.add(name: "x-ms-keyvault-network-info", value: String(decoding: networkInfo, as: UTF8.self))
+        }
+        headers.add(name: "x-ms-request-id", value: response.requestID.description)
+        headers.add(name: "x-ms-client-request-id", value: response.clientRequestID ?? response.requestID.description)
+        for (name, value) in response.headers { headers.add(name: name, value: value) }
+        if response.hasBody {
+            headers.add(name: "Content-Type", value: "application/json; charset=utf-8")
+            headers.add(name: "Content-Length", value: String(response.body.count))
+        }
+        return HTTPResponseHead(version: .http2, status: .init(statusCode: Int(response.status)), headers: headers)
+    }
+
+    static func networkInfo(_ peer: Peer) -> [UInt8] {
+        Array(
+            (peer.isIPv6
+                ? "conn_type=Ipv6;addr=\(peer.address);act_addr_fam=InterNetworkV6;"
+                : "conn_type=Ipv4;addr=\(peer.address);act_addr_fam=InterNetwork;").utf8)
+    }
+
+    /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` and a line break (RFC 9110 §5.6.7).
+    static func dateHeader(_ now: Timestamp) -> [UInt8] {
+        let days = now.epochSeconds.floorDivided(by: 86_400)
+        let date = CivilDate(daysSinceEpoch: days)
+        let time = now.epochSeconds - days * 86_400
+        let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][Int((days % 7 + 7) % 7)]
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        return Array(
+            "Date: \(weekday), \(two(date.day)) \(months[Int(date.month - 1)]) \(date.year) \(two(time / 3_600)):\(two(time / 60 % 60)):\(two(time % 60)) GMT\r\n"
+                .utf8)
+    }
+}
+
+extension Response {
+    /// 204 and 304 have none (RFC 9110 §6.4.1).
+    var hasBody: Bool { status != 204 && status != 304 }
+}

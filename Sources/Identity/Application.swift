@@ -1,0 +1,112 @@
+package import Barrier
+package import Domain
+import FoundationEssentials
+import Store
+
+/// A client of the directory: what asks for tokens with a secret, and holds roles by its object id.
+package struct Application: Sendable, Hashable {
+    package let id: GUID
+    /// Of its service principal: what role assignments name.
+    package let objectID: GUID
+    package let displayName: String
+    package var isEnabled: Bool
+    package let created: Timestamp
+    package var secrets: [ClientSecret]
+    /// Stands in every token; a token with an older number is refused. Moves when the secret is reset.
+    package var tokenGeneration: Int
+
+    package init(id: GUID, objectID: GUID, displayName: String, created: Timestamp, secret: ClientSecret) {
+        self.id = id
+        self.objectID = objectID
+        self.displayName = displayName
+        self.created = created
+        isEnabled = true
+        secrets = [secret]
+        tokenGeneration = 1
+    }
+}
+
+/// A client secret as it is kept: its scrypt hash.
+package struct ClientSecret: Sendable, Hashable {
+    package let salt: [UInt8]
+    package let hash: [UInt8]
+    package let created: Timestamp
+
+    package init(salt: [UInt8], hash: [UInt8], created: Timestamp) {
+        (self.salt, self.hash, self.created) = (salt, hash, created)
+    }
+}
+
+/// The stored applications: one record each under `identity/application/<id>`.
+package enum ApplicationTable {
+    private static let prefix = "identity/application/"
+
+    private struct Record: Codable {
+        struct Secret: Codable {
+            let salt: String
+            let hash: String
+            let created: Int64
+        }
+
+        var format = 1
+        let id: GUID
+        let objectID: GUID
+        let displayName: String
+        let isEnabled: Bool
+        let created: Int64
+        let secrets: [Secret]
+        let tokenGeneration: Int
+    }
+
+    private static func key(_ id: GUID) -> String { prefix + id.description }
+
+    package static func application(_ id: GUID, in reader: any RecordReader) throws(VaultError) -> Application? {
+        guard let bytes = try reader.record(at: key(id)) else { return nil }
+        return try decode(bytes, at: key(id))
+    }
+
+    package static func all(in reader: any RecordReader) throws(VaultError) -> [Application] {
+        var applications: [Application] = []
+        var after = prefix
+        while true {
+            let entries = try reader.records(in: KeyRange(prefix: prefix, after: after), limit: 1_000)
+            guard let last = entries.last else { return applications }
+            for entry in entries { applications.append(try decode(entry.value, at: entry.key)) }
+            after = last.key
+        }
+    }
+
+    package static func put(_ application: Application, in transaction: Transaction) throws(VaultError) {
+        let record = Record(
+            id: application.id, objectID: application.objectID, displayName: application.displayName,
+            isEnabled: application.isEnabled, created: application.created.nanoseconds,
+            secrets: application.secrets.map {
+                .init(salt: Base64.encode($0.salt), hash: Base64.encode($0.hash), created: $0.created.nanoseconds)
+            }, tokenGeneration: application.tokenGeneration)
+        guard let bytes = try? JSONEncoder().encode(record) else { throw .internal("an application could not be encoded") }
+        try transaction.put(Array(bytes), at: key(application.id), in: .system)
+    }
+
+    package static func remove(_ id: GUID, in transaction: Transaction) throws(VaultError) {
+        try transaction.remove(key(id))
+    }
+
+    private static func decode(_ bytes: [UInt8], at key: String) throws(VaultError) -> Application {
+        guard let record = try? JSONDecoder().decode(Record.self, from: Data(bytes)), record.format == 1 else {
+            throw .integrity(record: key)
+        }
+        var secrets: [ClientSecret] = []
+        for secret in record.secrets {
+            guard let salt = Base64.decode(secret.salt), let hash = Base64.decode(secret.hash) else { throw .integrity(record: key) }
+            secrets.append(ClientSecret(salt: salt, hash: hash, created: Timestamp(nanoseconds: secret.created)))
+        }
+        guard let first = secrets.first else { throw .integrity(record: key) }
+        var application = Application(
+            id: record.id, objectID: record.objectID, displayName: record.displayName,
+            created: Timestamp(nanoseconds: record.created), secret: first)
+        application.secrets = secrets
+        application.isEnabled = record.isEnabled
+        application.tokenGeneration = record.tokenGeneration
+        return application
+    }
+}

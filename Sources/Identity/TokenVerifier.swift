@@ -1,0 +1,162 @@
+package import Cryptography
+package import Domain
+
+/// Proves who holds a bearer token, and remembers tokens it has proven. Belongs to one thread.
+///
+/// Checked: size, three parts, `alg` by an allow-list, `kid` among our keys, signature, then `iss`, `aud`, `tid`, `nbf`, `exp`
+/// (60 s of skew), no claim twice, and that the client still stands. Keys named inside a token (`jwk`, `jku`, `x5u`, `x5c`) are
+/// never followed: such a token is refused.
+/// - Source: RFC 7519 §7.2, RFC 8725 §3.
+package final class TokenVerifier {
+    package static let largestToken = 16_384
+    private static let skew: Duration = .seconds(60)
+    private static let cacheCapacity = 4_096
+
+    private struct Verified {
+        let principal: Principal
+        let resource: Authority.Resource
+        let notBefore: Timestamp
+        let expires: Timestamp
+        let tokenGeneration: Int
+        var directoryVersion: UInt64
+    }
+
+    private let authority: Authority
+    private let keys: SigningKeys
+    private let directory: Directory
+    private let hasher: SHA256Hasher
+    private var verified: [SHA256Digest: Verified] = [:]
+
+    package init(authority: Authority, keys: SigningKeys, directory: Directory, engine: CryptoEngine) throws(CryptoError) {
+        self.authority = authority
+        self.keys = keys
+        self.directory = directory
+        hasher = try SHA256Hasher(engine)
+    }
+
+    /// - Parameter header: the value of `Authorization`; nil when there is none.
+    /// - Throws: `.missingToken`, `.invalidToken` with the service's texts.
+    package func principal(authorization header: String?, for resource: Authority.Resource, now: Timestamp) throws(VaultError) -> Principal {
+        guard let header else {
+            throw VaultError(.missingToken, "AKV10000: Request is missing a Bearer or PoP token.")
+        }
+        guard header.utf8.count > 7, header.utf8.prefix(7).elementsEqual("Bearer ".utf8, by: { $0 | 0x20 == $1 | 0x20 }) else {
+            throw VaultError(.missingToken, "AKV10000: Request is missing a Bearer or PoP token.")
+        }
+        guard header.utf8.count <= Self.largestToken else {
+            throw Self.invalid("Error validating token: 'The token is longer than \(Self.largestToken) bytes'.")
+        }
+        var token = header
+        let digest = token.withUTF8 { hasher.digest(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[7...])) }
+        if let known = verified[digest] { return try check(known, digest, for: resource, now: now) }
+        let fresh = try verify(String(token.dropFirst(7)))
+        let principal = try check(fresh, digest, for: resource, now: now)
+        if verified.count >= Self.cacheCapacity { verified.removeAll(keepingCapacity: true) }
+        verified[digest] = fresh
+        return principal
+    }
+
+    /// What can change while a token is remembered: the clock, the host it is shown to, and its client.
+    private func check(
+        _ known: Verified, _ digest: SHA256Digest, for resource: Authority.Resource, now: Timestamp
+    ) throws(VaultError) -> Principal {
+        guard now < known.expires + Self.skew else {
+            verified[digest] = nil
+            throw Self.invalid("[TokenExpired] Error validating token: 'S2S12086'.")
+        }
+        guard now >= known.notBefore - Self.skew else { throw Self.invalid("Error validating token: 'The token is not yet valid'.") }
+        guard known.resource == resource else {
+            throw Self.invalid(
+                "AKV10022: Invalid audience. Expected \(authority.url(of: resource)), found: \(authority.url(of: known.resource)).")
+        }
+        let version = directory.version
+        if known.directoryVersion != version {
+            guard let client = directory.application(known.principal.applicationID), client.isEnabled,
+                client.tokenGeneration == known.tokenGeneration, client.objectID == known.principal.objectID
+            else {
+                verified[digest] = nil
+                throw Self.revoked
+            }
+            if var kept = verified[digest] {
+                kept.directoryVersion = version
+                verified[digest] = kept
+            }
+        }
+        return known.principal
+    }
+
+    private func verify(_ token: String) throws(VaultError) -> Verified {
+        let parts = Array(token.utf8).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        guard parts.count == 3, let headerBytes = Base64.decodeURL(parts[0]), let claimBytes = Base64.decodeURL(parts[1]),
+            let signature = Base64.decodeURL(parts[2])
+        else { throw Self.malformed }
+        let header: Header = try decode(headerBytes)
+        guard header.alg == "RS256" else { throw Self.invalid("Error validating token: 'The algorithm of the token is not allowed'.") }
+        guard header.jku == nil, header.x5u == nil, header.jwk == nil, header.x5c == nil, header.crit == nil else {
+            throw Self.invalid("Error validating token: 'The token names a key of its own'.")
+        }
+        guard let keyID = header.kid, let key = keys.key(keyID) else {
+            throw Self.invalid("AKV10046: Unable to resolve the key used for signature validation.")
+        }
+        do throws(CryptoError) {
+            try key.key.verifySHA256(Array(token.utf8.prefix(parts[0].count + 1 + parts[1].count)), signature: signature)
+        } catch {
+            throw Self.invalid("Error validating token: 'The signature is not valid'.")
+        }
+        let claims: Claims = try decode(claimBytes)
+        guard claims.iss == authority.issuer else {
+            throw Self.invalid("AKV10032: Invalid issuer. Expected one of \(authority.issuer), found \(claims.iss.prefix(128)).")
+        }
+        guard let tenant = GUID(claims.tid), tenant == authority.tenant else {
+            throw Self.invalid("Error validating token: 'The token is of another tenant'.")
+        }
+        guard let resource = authority.resource(ofAudience: claims.aud) else {
+            throw Self.invalid(
+                "AKV10022: Invalid audience. Expected \(authority.url(of: .vault)), found: \(claims.aud.prefix(128)).")
+        }
+        guard let objectID = GUID(claims.oid), let applicationID = GUID(claims.appid), claims.idtyp == "app" else { throw Self.malformed }
+        return Verified(
+            principal: Principal(
+                kind: .application, objectID: objectID, applicationID: applicationID, tenant: tenant, issuer: claims.iss),
+            resource: resource, notBefore: Timestamp(epochSeconds: claims.nbf), expires: Timestamp(epochSeconds: claims.exp),
+            tokenGeneration: claims.strongroom_gen, directoryVersion: 0)
+    }
+
+    private struct Header: Decodable {
+        let alg: String
+        let kid: String?
+        let jku: String?
+        let x5u: String?
+        let jwk: Present?
+        let x5c: Present?
+        let crit: Present?
+    }
+
+    /// Decodes from anything: only that it is there matters.
+    private struct Present: Decodable {
+        init(from decoder: any Decoder) {}
+    }
+
+    private struct Claims: Decodable {
+        let iss: String
+        let aud: String
+        let tid: String
+        let oid: String
+        let appid: String
+        let idtyp: String
+        let nbf: Int64
+        let exp: Int64
+        let strongroom_gen: Int
+    }
+
+    private func decode<Value: Decodable>(_ json: [UInt8]) throws(VaultError) -> Value {
+        var limits = JSONLimits()
+        limits.depth = 4
+        limits.values = 128
+        do throws(VaultError) { return try Value.fromJSON(json, limits: limits) } catch { throw Self.malformed }
+    }
+
+    private static func invalid(_ text: String) -> VaultError { VaultError(.invalidToken, text) }
+    private static let malformed = invalid("Error validating token: 'The token is malformed'.")
+    private static let revoked = invalid("Error validating token: 'The client of the token is disabled, changed or deleted'.")
+}

@@ -1,0 +1,43 @@
+import Domain
+package import Identity
+package import Operations
+package import Threads
+
+/// The embedded token service on the `login.` host: discovery, keys, and tokens for client credentials.
+///
+/// - Source: OpenID Connect Discovery 1.0, RFC 6749 §4.4, RFC 7517; the shapes of Microsoft Entra ID where clients rely on them.
+package struct Login: Sendable {
+    let authority: Authority
+    let keys: SigningKeys
+    let issuer: TokenIssuer
+    let clients: ClientAuthentication
+    let pool: WorkPool
+
+    package init(authority: Authority, keys: SigningKeys, clients: ClientAuthentication, pool: WorkPool) {
+        self.authority = authority
+        self.keys = keys
+        self.clients = clients
+        self.pool = pool
+        issuer = TokenIssuer(authority: authority, keys: keys)
+    }
+
+    package var operations: [any AnyOperation] {
+        [
+            Operation(
+                "OpenIDConfigurationGet", .get, on: .login, "/{tenant}/v2.0/.well-known/openid-configuration",
+                "/{tenant}/.well-known/openid-configuration", requires: .nothing, run: configuration),
+            Operation(
+                "SigningKeysGet", .get, on: .login, "/{tenant}/discovery/v2.0/keys", "/{tenant}/discovery/keys", requires: .nothing,
+                run: signingKeys),
+            Operation("InstanceDiscoveryGet", .get, on: .login, "/{tenant}/discovery/instance", requires: .nothing, run: instance),
+            Operation(
+                "TokenIssue", .post, on: .login, "/{tenant}/oauth2/v2.0/token", "/{tenant}/oauth2/token", requires: .nothing,
+                bodyLimit: 64 << 10, run: token),
+        ]
+    }
+
+    /// Whether a path's tenant is ours; `common` and `organizations` stand for it.
+    func knows(tenant: String) -> Bool {
+        GUID(tenant) == authority.tenant || ["common", "organizations"].contains(tenant.lowercased())
+    }
+}

@@ -1,0 +1,160 @@
+import Barrier
+import Cryptography
+import Domain
+import Identity
+import Operations
+
+extension Management {
+    var applicationOperations: [any AnyOperation] {
+        let item = "/strongroom/applications/{application}"
+        func anywhere(_ permission: Permission) -> Requirement { .atScope(permission) { _ in nil } }
+        return [
+            Operation(
+                "ApplicationCreate", .post, on: .management, "/strongroom/applications", requires: anywhere(.applicationsWrite),
+                status: 201, run: createApplication),
+            Operation(
+                "ApplicationList", .get, on: .management, "/strongroom/applications", requires: anywhere(.applicationsRead),
+                run: listApplications),
+            Operation(
+                "ApplicationDisable", .post, on: .management, item + "/disable", requires: anywhere(.applicationsWrite),
+                run: disableApplication),
+            Operation(
+                "ApplicationEnable", .post, on: .management, item + "/enable", requires: anywhere(.applicationsWrite),
+                run: enableApplication),
+            Operation(
+                "ApplicationResetPassword", .post, on: .management, item + "/resetPassword", requires: anywhere(.applicationsWrite),
+                run: resetPassword),
+            Operation(
+                "ApplicationDelete", .delete, on: .management, item, requires: anywhere(.applicationsDelete), status: 204,
+                run: deleteApplication),
+        ]
+    }
+
+    struct CreateApplicationInput: OperationInput {
+        let displayName: String
+
+        init(_ request: Request) throws(VaultError) {
+            struct Body: Decodable {
+                let displayName: String
+            }
+            displayName = try Body.fromJSON(request.body).displayName
+            let isPrintable = displayName.unicodeScalars.allSatisfy { !$0.properties.generalCategory.isControl }
+            guard (1...120).contains(displayName.utf16.count), isPrintable else {
+                throw .badParameter("Property 'displayName' has invalid value: it must be 1 to 120 printable characters.\r\n")
+            }
+        }
+    }
+
+    struct ApplicationInput: OperationInput {
+        let id: GUID
+
+        init(_ request: Request) throws(VaultError) {
+            guard let id = GUID(request.parameter("application") ?? "") else {
+                throw .badParameter("The application must be named by its appId, a GUID.")
+            }
+            self.id = id
+        }
+    }
+
+    struct ApplicationOutput: OperationOutput {
+        let application: Application
+        let tenant: GUID
+        var password: SensitiveBytes?
+        var status: UInt16 = 200
+
+        func response(_ call: Call) -> Response { .json(status) { write(to: &$0) } }
+
+        func write(to writer: inout JSONWriter) {
+            writer.member("appId", application.id)
+            writer.member("displayName", application.displayName)
+            writer.member("objectId", application.objectID)
+            writer.member("enabled", application.isEnabled)
+            writer.member("created", application.created.iso8601)
+            if let password { writer.member("password", password) }
+            writer.member("tenant", tenant)
+        }
+    }
+
+    struct ApplicationList: OperationOutput {
+        let items: [ApplicationOutput]
+
+        func response(_ call: Call) -> Response {
+            .json { list in list.array("value") { list in for item in items { list.object { item.write(to: &$0) } } } }
+        }
+    }
+
+    /// Makes an application with a secret, which is shown once.
+    func createApplication(_ input: CreateApplicationInput, _ call: Call) async throws(VaultError) -> ApplicationOutput {
+        let (password, secret) = try await makeSecret(call)
+        let application = Application(
+            id: call.lane.newGUID(), objectID: call.lane.newGUID(), displayName: input.displayName, created: call.now, secret: secret)
+        try await call.commit { transaction throws(VaultError) in try ApplicationTable.put(application, in: transaction) }
+        try directory.reload(application.id, from: call.lane.reader)
+        return ApplicationOutput(application: application, tenant: authority.tenant, password: password, status: 201)
+    }
+
+    func listApplications(_ input: NoInput, _ call: Call) async throws(VaultError) -> ApplicationList {
+        let applications = directory.all.sorted { ($0.created, $0.id) < ($1.created, $1.id) }
+        return ApplicationList(items: applications.map { ApplicationOutput(application: $0, tenant: authority.tenant) })
+    }
+
+    /// Refuses the application's secrets and tokens from the next request on, until it is enabled again.
+    func disableApplication(_ input: ApplicationInput, _ call: Call) async throws(VaultError) -> ApplicationOutput {
+        try await change(input.id, call) { $0.isEnabled = false }
+    }
+
+    func enableApplication(_ input: ApplicationInput, _ call: Call) async throws(VaultError) -> ApplicationOutput {
+        try await change(input.id, call) { $0.isEnabled = true }
+    }
+
+    /// Replaces the secret. Tokens that the old one got are refused too: whoever had it must lose what it gave.
+    func resetPassword(_ input: ApplicationInput, _ call: Call) async throws(VaultError) -> ApplicationOutput {
+        let (password, secret) = try await makeSecret(call)
+        var output = try await change(input.id, call) { application in
+            application.secrets = [secret]
+            application.tokenGeneration += 1
+        }
+        output.password = password
+        return output
+    }
+
+    /// Removes an application. Its role assignments stay, naming nobody.
+    func deleteApplication(_ input: ApplicationInput, _ call: Call) async throws(VaultError) -> NoContent {
+        try await call.commit { transaction throws(VaultError) in
+            guard try ApplicationTable.application(input.id, in: transaction) != nil else { throw Self.unknown(input.id) }
+            try ApplicationTable.remove(input.id, in: transaction)
+        }
+        try directory.reload(input.id, from: call.lane.reader)
+        return NoContent()
+    }
+
+    private func change(
+        _ id: GUID, _ call: Call, _ change: @escaping @Sendable (inout Application) -> Void
+    ) async throws(VaultError) -> ApplicationOutput {
+        let changed = try await call.commit { transaction throws(VaultError) -> Application in
+            guard var application = try ApplicationTable.application(id, in: transaction) else { throw Self.unknown(id) }
+            change(&application)
+            try ApplicationTable.put(application, in: transaction)
+            return application
+        }
+        try directory.reload(id, from: call.lane.reader)
+        return ApplicationOutput(application: changed, tenant: authority.tenant)
+    }
+
+    private func makeSecret(_ call: Call) async throws(VaultError) -> (SensitiveBytes, ClientSecret) {
+        let (engine, now) = (engine, call.now)
+        return try await slowly(call) { () throws(VaultError) in
+            do throws(CryptoError) { return try ClientAuthentication.makeSecret(engine: engine, now: now) } catch {
+                throw .internal("a client secret could not be made")
+            }
+        }
+    }
+
+    private static func unknown(_ id: GUID) -> VaultError {
+        VaultError(.resourceNotFound, "The application '\(id)' does not exist.")
+    }
+}
+
+extension Unicode.GeneralCategory {
+    fileprivate var isControl: Bool { self == .control || self == .lineSeparator || self == .paragraphSeparator || self == .format }
+}

@@ -1,0 +1,129 @@
+import Barrier
+import Cryptography
+import Domain
+import Objects
+import Operations
+
+extension Management {
+    var keyOperations: [any AnyOperation] {
+        [
+            Operation(
+                "BarrierRotate", .post, on: .management, "/strongroom/barrier/rotate", requires: .atScope(.barrierRotate) { _ in nil },
+                run: rotateBarrier),
+            Operation(
+                "BackupKeyExport", .post, on: .management, "/strongroom/backupKeys/export",
+                requires: .atScope(.backupKeysExport) { _ in nil }, run: exportBackupKey),
+            Operation(
+                "BackupKeyImport", .post, on: .management, "/strongroom/backupKeys/import",
+                requires: .atScope(.backupKeysImport) { _ in nil }, run: importBackupKey),
+        ]
+    }
+
+    enum RotationTarget: Sendable {
+        case root
+        case dataKey(SealDomain)
+    }
+
+    struct RotateInput: OperationInput {
+        let target: String
+
+        init(_ request: Request) throws(VaultError) {
+            struct Body: Decodable {
+                let target: String
+            }
+            target = try Body.fromJSON(request.body).target
+        }
+    }
+
+    struct RotateOutput: OperationOutput {
+        let target: String
+
+        func response(_ call: Call) -> Response { .json { $0.member("rotated", target) } }
+    }
+
+    /// Makes a new root key, or a new data key for the system or one vault, while serving. Records sealed under older data keys stay
+    /// readable and are sealed anew when they are next written.
+    func rotateBarrier(_ input: RotateInput, _ call: Call) async throws(VaultError) -> RotateOutput {
+        let target: RotationTarget
+        switch input.target.lowercased() {
+        case "root": target = .root
+        case "system": target = .dataKey(.system)
+        case let text:
+            guard text.hasPrefix("vault/"), let name = VaultName(text.dropFirst(6)), vaults.vault(name) != nil else {
+                throw .badParameter("Property 'target' has invalid value: it must be root, system, or vault/<name> of a vault here.\r\n")
+            }
+            target = .dataKey(.vault(name))
+        }
+        let (engine, kek, now) = (engine, kek, call.now)
+        try await call.commit { transaction throws(VaultError) in
+            switch target {
+            case .root: try Barrier.rotateRoot(kek: kek, engine: engine, in: transaction)
+            case .dataKey(let domain): try Barrier.addDataKey(for: domain, kek: kek, engine: engine, now: now, in: transaction)
+            }
+        }
+        try keyring.reload(from: call.lane.reader, kek: kek)
+        return RotateOutput(target: input.target.lowercased())
+    }
+
+    struct ExportKeyInput: OperationInput {
+        let passphrase: SensitiveBytes
+
+        init(_ request: Request) throws(VaultError) {
+            struct Body: Decodable {
+                let passphrase: String
+            }
+            let text = try Body.fromJSON(request.body).passphrase
+            guard (12...1_024).contains(text.utf8.count) else {
+                throw .badParameter("Property 'passphrase' has invalid value: it must be 12 to 1024 bytes.\r\n")
+            }
+            passphrase = SensitiveBytes(text.utf8)
+        }
+    }
+
+    struct KeyFileOutput: OperationOutput {
+        let file: BackupKeyFile
+
+        func response(_ call: Call) -> Response { .json { file.write(to: &$0) } }
+    }
+
+    /// The newest backup key, sealed under a passphrase, for another server that is to restore what this one backs up.
+    func exportBackupKey(_ input: ExportKeyInput, _ call: Call) async throws(VaultError) -> KeyFileOutput {
+        guard let key = backupKeys.newest else { throw .internal("no backup key") }
+        let engine = engine
+        return try await slowly(call) { () throws(VaultError) in
+            KeyFileOutput(file: try BackupKeyFile(sealing: key, passphrase: input.passphrase, engine: engine))
+        }
+    }
+
+    struct ImportKeyInput: OperationInput {
+        let passphrase: SensitiveBytes
+        let file: BackupKeyFile
+
+        init(_ request: Request) throws(VaultError) {
+            struct Body: Decodable {
+                let passphrase: String
+                let file: BackupKeyFile
+            }
+            let body = try Body.fromJSON(request.body)
+            passphrase = SensitiveBytes(body.passphrase.utf8)
+            file = body.file
+        }
+    }
+
+    struct ImportedKey: OperationOutput {
+        let id: GUID
+
+        func response(_ call: Call) -> Response { .json { $0.member("imported", id) } }
+    }
+
+    /// Takes another server's backup key beside our own: what it backed up can be restored here.
+    func importBackupKey(_ input: ImportKeyInput, _ call: Call) async throws(VaultError) -> ImportedKey {
+        let engine = engine
+        let key = try await slowly(call) { () throws(VaultError) in
+            try input.file.open(passphrase: input.passphrase, engine: engine)
+        }
+        try await call.commit { transaction throws(VaultError) in try BackupKeys.put(key, in: transaction) }
+        backupKeys.publish(key)
+        return ImportedKey(id: key.id)
+    }
+}

@@ -1,0 +1,68 @@
+package import Access
+package import Audit
+package import Barrier
+package import Cryptography
+package import Domain
+package import Identity
+package import Objects
+package import Operations
+package import Threads
+
+/// The management plane on the `management.` host: role assignments in the form of Azure Resource Manager, and the server's own
+/// affairs under `/strongroom`.
+package struct Management: Sendable {
+    let authority: Authority
+    let subscription: GUID
+    let access: AccessControl
+    let directory: Directory
+    let keyring: Keyring
+    let backupKeys: BackupKeys
+    let engine: CryptoEngine
+    let pool: WorkPool
+    let vaults: VaultTable
+    let audit: AuditAccess
+    let kek: SensitiveBytes
+
+    /// How the log is read while the server runs.
+    package struct AuditAccess: Sendable {
+        let makeReader: @Sendable () throws(VaultError) -> BarrierReader
+        let witnessed: @Sendable () throws(VaultError) -> [Checkpoint]
+        let publicKey: [UInt8]
+
+        package init(
+            makeReader: @escaping @Sendable () throws(VaultError) -> BarrierReader,
+            witnessed: @escaping @Sendable () throws(VaultError) -> [Checkpoint], publicKey: [UInt8]
+        ) {
+            (self.makeReader, self.witnessed, self.publicKey) = (makeReader, witnessed, publicKey)
+        }
+    }
+
+    package init(
+        authority: Authority, subscription: GUID, access: AccessControl, directory: Directory, keyring: Keyring,
+        backupKeys: BackupKeys, engine: CryptoEngine, pool: WorkPool, vaults: VaultTable, audit: AuditAccess, kek: SensitiveBytes
+    ) {
+        self.authority = authority
+        self.subscription = subscription
+        self.access = access
+        self.directory = directory
+        self.keyring = keyring
+        self.backupKeys = backupKeys
+        self.engine = engine
+        self.pool = pool
+        self.vaults = vaults
+        self.audit = audit
+        self.kek = kek
+    }
+
+    package var operations: [any AnyOperation] { roleAssignmentOperations + applicationOperations + auditOperations + keyOperations }
+
+    /// Runs work that takes long on the pool.
+    ///
+    /// - Throws: `.throttled` when too much is waiting, or what the work threw.
+    func slowly<Value: Sendable>(_ call: Call, _ work: @escaping @Sendable () throws(VaultError) -> Value) async throws(VaultError) -> Value {
+        call.didSlowWork()
+        let result = await pool.run(on: call.lane.waker) { Result { () throws(VaultError) in try work() } }
+        guard let result else { throw VaultError(.throttled, "Too many slow requests are waiting. Try again later.") }
+        return try result.get()
+    }
+}

@@ -1,0 +1,82 @@
+package import Cryptography
+package import Domain
+package import Operations
+
+/// Pages of a list: how many, from where, and the link to the next one.
+///
+/// A page goes on after the last name it showed, so that items may come and go between pages without anything being shown twice
+/// or skipped. The link's token is signed and bound to the vault and the list: it opens nothing else.
+package struct Paging: Sendable {
+    private let key: SensitiveBytes
+    private let engine: CryptoEngine
+
+    package init(key: SensitiveBytes, engine: CryptoEngine) {
+        (self.key, self.engine) = (key, engine)
+    }
+
+    /// What a client asked for.
+    package struct Page: Sendable {
+        /// 1 to 25.
+        package let size: Int
+        package let asked: Int?
+        fileprivate let token: String?
+
+        /// - Throws: `.badParameter` for a size outside 1 to 25.
+        package init(_ request: Request) throws(VaultError) {
+            token = try request.query.value("$skiptoken")
+            guard let text = try request.query.value("maxresults") else {
+                (size, asked) = (25, nil)
+                return
+            }
+            guard let count = Int(text), (1...25).contains(count) else {
+                throw .badParameter("The maxresults query parameter must be a whole number from 1 to 25.")
+            }
+            (size, asked) = (count, count)
+        }
+    }
+
+    /// The name after which the page begins; nil for the first page.
+    ///
+    /// - Throws: `.badParameter` for a token that this server did not make for this list.
+    package func marker(_ page: Page, list: String, in vault: Vault) throws(VaultError) -> String? {
+        guard let token = page.token else { return nil }
+        guard let json = Base64.decodeURL(token), let decoded = try? Token.fromJSON(json),
+            let signed = Base64.decodeURL(decoded.NextMarker), signed.count > 16
+        else { throw Self.badToken }
+        let marker = Array(signed[16...])
+        guard constantTimeEqual(Array(signed[..<16]), try tag(marker, list: list, in: vault)),
+            let text = String(validating: marker, as: UTF8.self)
+        else { throw Self.badToken }
+        return text
+    }
+
+    /// - Parameters:
+    ///   - path: of the list, such as `/secrets`.
+    ///   - query: further members of the query that must stay, such as `within=P30D`.
+    package func link(
+        after marker: String, page: Page, path: String, query: String = "", list: String, in vault: Vault, _ version: APIVersion
+    ) throws(VaultError) -> String {
+        let signed = try tag(Array(marker.utf8), list: list, in: vault) + Array(marker.utf8)
+        var json = JSONWriter()
+        json.object { token in
+            token.member("NextMarker", Base64.encodeURL(signed))
+            token.member("TargetLocation", 0)
+        }
+        let authority = vault.authority.contains(":") ? vault.authority : vault.authority + ":443"
+        let size = page.asked.map { "&maxresults=\($0)" } ?? ""
+        return "https://\(authority)\(path)?api-version=\(version.text)\(query)&$skiptoken=\(Base64.encodeURL(json.bytes))\(size)"
+    }
+
+    private struct Token: Decodable {
+        let NextMarker: String
+    }
+
+    private func tag(_ marker: [UInt8], list: String, in vault: Vault) throws(VaultError) -> [UInt8] {
+        do throws(CryptoError) {
+            return Array(try engine.hmacSHA256(key: key, Array("\(vault.name)\n\(list)\n".utf8) + marker)[..<16])
+        } catch { throw .internal("a page token could not be signed") }
+    }
+
+    private static let badToken = VaultError.badParameter(
+        "The $skiptoken query parameter is not one that this list has given out. Start again without it.")
+}

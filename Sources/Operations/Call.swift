@@ -1,0 +1,152 @@
+package import Access
+import Audit
+package import Barrier
+package import Domain
+import Identity
+
+/// One call after it was let in. A handler asks for a `Call`, and a `Call` needs a grant: forgetting to authorise does not compile.
+package struct Call: Sendable {
+    package let id: GUID
+    /// Read once; everything in a call agrees on the time.
+    package let now: Timestamp
+    /// Nil on operations that ask for nothing.
+    package let principal: Principal?
+    package let grant: Admission
+    package let apiVersion: APIVersion
+    package let lane: Lane
+    private let hostedVault: Vault?
+    let trail: Trail
+    private let committer: Committer
+
+    init(
+        id: GUID, now: Timestamp, principal: Principal?, grant: Admission, apiVersion: APIVersion, lane: Lane, vault: Vault?,
+        trail: Trail, committer: Committer
+    ) {
+        self.id = id
+        self.now = now
+        self.principal = principal
+        self.grant = grant
+        self.apiVersion = apiVersion
+        self.lane = lane
+        hostedVault = vault
+        self.trail = trail
+        self.committer = committer
+    }
+
+    /// The vault that the host names.
+    package func vault() throws(VaultError) -> Vault {
+        guard let hostedVault else { throw .internal("an operation of a vault was called without one") }
+        return hostedVault
+    }
+
+    /// Runs `body` in a transaction; when this returns, what it wrote and the record of this call are durable. At most once a call.
+    ///
+    /// The body runs on the writer's thread: short, no waiting, nothing of the lane.
+    package func commit<Value: Sendable>(
+        _ body: @escaping @Sendable (Transaction) throws(VaultError) -> Value
+    ) async throws(VaultError) -> Value {
+        let result = Result1<Value>()
+        let trail = trail
+        try await committer.commit(waker: lane.waker) { transaction throws(VaultError) in
+            result.value = try body(transaction)
+            return trail.succeeded()
+        }
+        trail.isRecorded = true
+        guard let value = result.value else { throw .internal("a commit ended without a value") }
+        return value
+    }
+
+    /// Asks for a permission on one object, for operations that decide item by item.
+    package func authorize(_ permission: Permission, on name: ObjectName, in collection: String) throws(VaultError) -> Grant {
+        let vault = try vault()
+        guard let principal else { throw .internal("an item was authorised without a principal") }
+        guard let grant = lane.access.grant(permission, to: principal, on: vault.scopes, object: (name, collection)) else {
+            throw .notGranted(permission, to: principal, on: vault, object: (name, collection))
+        }
+        return grant
+    }
+
+    /// Leaves a record of its own for one item of this call.
+    package func note(itemNamed operation: String, objectID: String, status: UInt16, description: String, grant: Grant?) {
+        trail.add(operation: operation, objectID: objectID, status: status, description: description, grant: grant)
+    }
+
+    /// Marks that this call did slow work, so that its record may wait for company.
+    package func didSlowWork() { trail.isSlow = true }
+
+    /// Names the object in the audit record, where the path does not.
+    package func concerns(objectID: String) { trail.event.objectID = objectID }
+
+    /// Names the client in the audit record of a call that authenticates by itself.
+    package func authenticated(as principal: Principal) { trail.event.principal = principal }
+
+    private final class Result1<Value: Sendable>: @unchecked Sendable {
+        // Unchecked: written on the writer's thread before the commit resumes the call, read after.
+        var value: Value?
+    }
+}
+
+/// How a call was let in.
+package enum Admission: Sendable {
+    /// The operation asks for nothing.
+    case open
+    case granted(Grant)
+    /// The handler authorises each item.
+    case perItem
+}
+
+/// The audit record of a call while it is being answered.
+final class Trail: @unchecked Sendable {
+    // Unchecked: used by the call's task, and by the writer's thread while the task is suspended in a commit.
+    var event: AuditEvent
+    var items: [AuditEvent] = []
+    var isRecorded = false
+    var isSlow = false
+    private let started: ContinuousClock.Instant
+    private let successStatus: UInt16
+
+    init(event: AuditEvent, successStatus: UInt16) {
+        self.event = event
+        self.successStatus = successStatus
+        started = .now
+    }
+
+    func succeeded() -> [AuditEvent] {
+        finished(status: successStatus, description: "")
+    }
+
+    func finished(status: UInt16, description: String) -> [AuditEvent] {
+        event.status = status
+        event.resultDescription = description
+        event.durationNanoseconds = (ContinuousClock.now - started).wholeNanoseconds
+        return items.isEmpty ? [event] : items
+    }
+
+    func add(operation: String, objectID: String, status: UInt16, description: String, grant: Grant?) {
+        var item = event
+        item.operationName = operation
+        item.objectID = objectID
+        item.status = status
+        item.resultDescription = description
+        item.isAuthorized = grant != nil
+        item.assignmentID = grant?.assignmentID
+        item.durationNanoseconds = (ContinuousClock.now - started).wholeNanoseconds
+        items.append(item)
+    }
+}
+
+extension VaultError {
+    /// The service's text for a vault under RBAC where nothing grants the action.
+    static func notGranted(
+        _ permission: Permission, to principal: Principal, on vault: Vault, object: (name: ObjectName, collection: String)?
+    ) -> VaultError {
+        var resource = vault.scopes.vault.key
+        if let object { resource += "/\(object.collection)/\(object.name.key)" }
+        return VaultError(
+            .forbiddenByRBAC,
+            "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role definitions "
+                + "were changed recently, please observe propagation time.\r\nCaller: \(principal.callerText)\r\nAction: "
+                + "'\(permission.action)'\r\nResource: '\(resource)'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\n"
+                + "DecisionReason: null \r\nVault: \(vault.name);location=\(vault.location)\r\n")
+    }
+}

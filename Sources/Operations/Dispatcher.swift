@@ -1,0 +1,357 @@
+package import Audit
+import Access
+package import Domain
+package import Identity
+import Synchronization
+
+/// The one path that every call walks. HTTP, command line and automation all enter here.
+package final class Dispatcher: Sendable {
+    private let catalog: Catalog
+    private let authority: Authority
+    private let suffix: String
+    private let subscription: GUID
+    private let vaults: @Sendable (VaultName) -> Vault?
+    private let committer: Committer
+    private let clock: @Sendable () -> Timestamp
+    private let log: @Sendable (String) -> Void
+    private let isStorageReadable: @Sendable (Lane) -> Bool
+
+    /// - Parameters:
+    ///   - suffix: of host names, without port.
+    ///   - vaults: the vault of a name.
+    package init(
+        catalog: Catalog, authority: Authority, suffix: String, subscription: GUID, vaults: @escaping @Sendable (VaultName) -> Vault?,
+        committer: Committer, clock: @escaping @Sendable () -> Timestamp, log: @escaping @Sendable (String) -> Void,
+        isStorageReadable: @escaping @Sendable (Lane) -> Bool
+    ) {
+        self.catalog = catalog
+        self.authority = authority
+        self.suffix = suffix
+        self.subscription = subscription
+        self.vaults = vaults
+        self.committer = committer
+        self.clock = clock
+        self.log = log
+        self.isStorageReadable = isStorageReadable
+    }
+
+    // MARK: Doors
+
+    /// Answers a request. Nothing leaves before its audit record is durable; if that cannot be, the answer says so.
+    package func respond(_ request: Request, on lane: Lane) async -> Response {
+        committer.callsInFlight.add(1, ordering: .relaxed)
+        defer { committer.callsInFlight.subtract(1, ordering: .relaxed) }
+        if let health = health(request, lane) { return finished(health, request, lane.nextRequestID(), .plain) }
+        let host = HostRoute(request.host, suffix: suffix)
+        let id = lane.nextRequestID()
+        let now = clock()
+        let matched = match(request, host)
+        let trail = Trail(event: event(request, id, now, matched), successStatus: matched.operation?.status ?? 200)
+        var response: Response
+        do throws(VaultError) {
+            response = try await answer(request, host, matched, id, now, lane, trail)
+            if !trail.isRecorded {
+                try await committer.record(
+                    trail.finished(status: response.status, description: ""), isSlow: trail.isSlow, waker: lane.waker)
+            }
+        } catch {
+            response = await refuse(error, host, matched, trail, lane)
+        }
+        return finished(response, request, id, host.style)
+    }
+
+    /// Answers for what never became a request: broken framing, a head too large. Recorded like everything else.
+    package func refuse(_ error: VaultError, target: String, host: String, peer: Peer, on lane: Lane) async -> Response {
+        let request = Request(
+            method: nil, host: host, target: target, path: [], query: Query(), authorization: nil, peer: peer, tlsVersion: "")
+        let id = lane.nextRequestID()
+        let trail = Trail(event: event(request, id, clock(), .nothing), successStatus: 400)
+        let route = HostRoute(host, suffix: suffix)
+        return finished(await refuse(error, route, .nothing, trail, lane), request, id, route.style)
+    }
+
+    /// Runs a duty of the server by name, as the server.
+    ///
+    /// - Throws: what the operation threw; the failure is recorded.
+    package func perform(
+        _ operation: String, parameters: [(name: String, value: String)], vault: VaultName?, on lane: Lane
+    ) async throws(VaultError) {
+        guard let declared = catalog.operation(named: operation) else { throw .internal("no operation is called \(operation)") }
+        let principal = Principal.system(tenant: authority.tenant)
+        var request = Request(
+            method: nil, host: "", target: "", path: [], query: Query(), authorization: nil, userAgent: "strongroom", peer: .local,
+            tlsVersion: "")
+        request.parameters = parameters
+        let now = clock()
+        let id = lane.nextRequestID()
+        let trail = Trail(event: event(request, id, now, .operation(declared, [])), successStatus: declared.status)
+        trail.event.principal = principal
+        let hosted = vault.flatMap { vaults($0) }
+        trail.event.resourceID = hosted?.scopes.vault.description ?? trail.event.resourceID
+        do throws(VaultError) {
+            guard let permission = declared.requirement.permission, let grant = lane.access.grantToSystem(permission, principal) else {
+                throw .internal("\(operation) is not a duty of the server")
+            }
+            let call = Call(
+                id: id, now: now, principal: principal, grant: .granted(grant), apiVersion: .latest, lane: lane, vault: hosted,
+                trail: trail, committer: committer)
+            _ = try await declared.respond(request, call)
+            if !trail.isRecorded { try await committer.record(trail.succeeded(), waker: lane.waker) }
+        } catch {
+            _ = await refuse(error, .unknown, .operation(declared, []), trail, lane)
+            throw error
+        }
+    }
+
+    /// Leaves a record that belongs to no call: an alarm of the server itself.
+    package func raiseAlarm(_ name: String, _ text: String, on lane: Lane) async throws(VaultError) {
+        log("alarm: \(name): \(text)")
+        var alarm = AuditEvent(time: clock(), operationName: name, status: 500, correlationID: lane.nextRequestID())
+        alarm.principal = .system(tenant: authority.tenant)
+        alarm.resultDescription = text
+        try await committer.record([alarm], waker: lane.waker)
+    }
+
+    /// The largest body that the operation behind a path takes; what is longer need not be read.
+    package func bodyLimit(_ method: Request.Method?, host: String, path: [String]) -> Int {
+        guard let kind = HostRoute(host, suffix: suffix).kind, case .operation(let operation, _) = catalog.match(kind, method, path)
+        else { return 1 << 20 }
+        return operation.bodyLimit
+    }
+
+    // MARK: The path
+
+    private func answer(
+        _ request: Request, _ host: HostRoute, _ matched: Matched, _ id: GUID, _ now: Timestamp, _ lane: Lane, _ trail: Trail
+    ) async throws(VaultError) -> Response {
+        // Who is it? Before the route is judged: a client without a token must always get its challenge.
+        var principal: Principal?
+        if let resource = host.resource, !matched.isOpen {
+            do throws(VaultError) {
+                principal = try lane.tokens.principal(authorization: request.authorization, for: resource, now: now)
+            } catch {
+                trail.event.operationName = "Authentication"
+                throw error
+            }
+            trail.event.principal = principal
+        }
+        let vault = try hostedVault(host, request)
+        if let vault { trail.event.resourceID = vault.scopes.vault.description }
+        // What do they want?
+        let (operation, parameters) = try matched.found(request)
+        let version = try apiVersion(request, operation)
+        var request = request
+        request.parameters = parameters
+        // May they? Before the body is read and before existence is revealed.
+        let grant = try admit(principal, operation, request, vault, lane, trail)
+        let call = Call(
+            id: id, now: now, principal: principal, grant: grant, apiVersion: version, lane: lane, vault: vault, trail: trail,
+            committer: committer)
+        return try await operation.respond(request, call)
+    }
+
+    private func admit(
+        _ principal: Principal?, _ operation: any AnyOperation, _ request: Request, _ vault: Vault?, _ lane: Lane, _ trail: Trail
+    ) throws(VaultError) -> Admission {
+        switch operation.requirement {
+        case .nothing:
+            return .open
+        case .perItem:
+            guard principal != nil else { throw .internal("\(operation.name) was reached without a principal") }
+            return .perItem
+        case .permission(let permission):
+            guard let principal, let vault else { throw .internal("\(operation.name) was reached without a principal") }
+            let object = Self.object(in: request)
+            if let object { trail.event.objectID = "https://\(vault.authority)/\(object.collection)/\(object.name)" }
+            guard let grant = lane.access.grant(permission, to: principal, on: vault.scopes, object: object) else {
+                trail.event.isAuthorized = false
+                throw .notGranted(permission, to: principal, on: vault, object: object)
+            }
+            trail.event.isAuthorized = true
+            trail.event.assignmentID = grant.assignmentID
+            return .granted(grant)
+        case .atScope(let permission, let scopeOf):
+            guard let principal else { throw .internal("\(operation.name) was reached without a principal") }
+            let scope = try scopeOf(request) ?? .subscription(subscription)
+            trail.event.resourceID = scope.description
+            guard let grant = lane.access.grant(permission, to: principal, at: scope) else {
+                trail.event.isAuthorized = false
+                throw VaultError(
+                    .authorizationFailed,
+                    "The client '\(principal.applicationID)' with object id '\(principal.objectID)' does not have authorization to "
+                        + "perform action '\(permission.action)' over scope '\(scope)' or the scope is invalid. If access was "
+                        + "recently granted, please refresh your credentials.")
+            }
+            trail.event.isAuthorized = true
+            trail.event.assignmentID = grant.assignmentID
+            return .granted(grant)
+        }
+    }
+
+    private func hostedVault(_ host: HostRoute, _ request: Request) throws(VaultError) -> Vault? {
+        switch host {
+        case .vault(let label):
+            guard let name = VaultName(label), let vault = vaults(name) else {
+                throw VaultError(.vaultNotFound, "A vault with the name '\(label)' was not found on this server.")
+            }
+            return vault
+        case .managedHSM, .login, .management: return nil
+        case .console, .unknown:
+            throw VaultError(
+                .hostNotFound, "The host '\(request.host.prefix(128))' is not served here. Vaults are at <vault>.vault.\(suffix).")
+        }
+    }
+
+    private func apiVersion(_ request: Request, _ operation: any AnyOperation) throws(VaultError) -> APIVersion {
+        guard let since = operation.since else { return .latest }
+        guard let text = try request.query.value("api-version") else {
+            throw .badParameter(
+                "The api-version query parameter is missing. Consider using the latest supported version (\(APIVersion.latest.text)).")
+        }
+        guard let version = APIVersion(text), version >= since else {
+            throw .badParameter(
+                "The specified version (\(text.prefix(32))) is not recognized. Consider using the latest supported version "
+                    + "(\(APIVersion.latest.text)).")
+        }
+        return version
+    }
+
+    private static func object(in request: Request) -> (name: ObjectName, collection: String)? {
+        guard let text = request.parameter("secret-name"), let name = ObjectName(text) else { return nil }
+        return (name, "secrets")
+    }
+
+    // MARK: Refusals
+
+    private func refuse(_ error: VaultError, _ host: HostRoute, _ matched: Matched, _ trail: Trail, _ lane: Lane) async -> Response {
+        var error = error
+        if let cause = error.cause { log("\(trail.event.operationName) \(trail.event.correlationID): \(cause)") }
+        if !trail.isRecorded {
+            var events = trail.finished(status: error.answer.status, description: error.message)
+            if case .integrity(let record) = error.cause {
+                var alarm = trail.event
+                alarm.operationName = "RecordIntegrityAlarm"
+                alarm.resultDescription = "The stored record '\(record)' was edited, moved, truncated or grafted."
+                events.append(alarm)
+            }
+            do throws(VaultError) {
+                try await committer.record(events, waker: lane.waker)
+            } catch let failure {
+                if let cause = failure.cause { log("audit \(trail.event.correlationID): \(cause)") }
+                error = failure
+            }
+        }
+        return error.response(challenge: host.resource.map { authority.challenge(for: $0) }, allowed: matched.allowed)
+    }
+
+    private func event(_ request: Request, _ id: GUID, _ now: Timestamp, _ matched: Matched) -> AuditEvent {
+        var event = AuditEvent(time: now, operationName: matched.operation?.name ?? "RequestRefused", status: 500, correlationID: id)
+        event.callerAddress = request.peer.address
+        event.clientInfo = String(request.userAgent.prefix(256))
+        event.requestURI = request.host.isEmpty ? "" : "https://\(request.host)\(request.target.prefix(2_048))"
+        event.resourceID = "/subscriptions/\(subscription)"
+        event.apiVersion = (try? request.query.value("api-version")).flatMap { $0 }.map { String($0.prefix(32)) } ?? ""
+        event.tlsVersion = request.tlsVersion
+        return event
+    }
+
+    private func finished(_ response: Response, _ request: Request, _ id: GUID, _ style: Response.Style) -> Response {
+        var response = response
+        response.requestID = id
+        response.clientRequestID = request.clientRequestID
+        response.style = style
+        return response
+    }
+
+    // MARK: Routing
+
+    private enum Matched {
+        case operation(any AnyOperation, [(name: String, value: String)])
+        case methodNotAllowed([Request.Method])
+        case nothing
+
+        var operation: (any AnyOperation)? {
+            if case .operation(let operation, _) = self { operation } else { nil }
+        }
+
+        /// Whether the call needs no token.
+        var isOpen: Bool {
+            if case .nothing? = operation?.requirement { true } else { false }
+        }
+
+        var allowed: [Request.Method] {
+            if case .methodNotAllowed(let methods) = self { methods } else { [] }
+        }
+
+        func found(_ request: Request) throws(VaultError) -> (any AnyOperation, [(name: String, value: String)]) {
+            switch self {
+            case .operation(let operation, let parameters): return (operation, parameters)
+            case .methodNotAllowed:
+                throw VaultError(.methodNotAllowed, "The method is not allowed on this path; see the Allow header.")
+            case .nothing:
+                throw VaultError(.routeNotFound, "The path '/\(request.path.joined(separator: "/").prefix(256))' does not exist.")
+            }
+        }
+    }
+
+    private func match(_ request: Request, _ host: HostRoute) -> Matched {
+        guard let kind = host.kind else { return .nothing }
+        switch catalog.match(kind, request.method, request.path) {
+        case .operation(let operation, let parameters): return .operation(operation, parameters)
+        case .methodNotAllowed(let methods): return .methodNotAllowed(methods)
+        case .none: return .nothing
+        }
+    }
+
+    // MARK: Health
+
+    /// State and nothing else, without a token and without a record: a probe must be answered when the audit log cannot be written.
+    private func health(_ request: Request, _ lane: Lane) -> Response? {
+        guard request.method == .get, request.path.count == 1 else { return nil }
+        switch request.path[0] {
+        case "livez", "health":
+            return .json { $0.member("status", "Healthy") }
+        case "healthstatus":
+            guard case .vault = HostRoute(request.host, suffix: suffix) else { return nil }
+            return .json { $0.member("status", "Healthy") }
+        case "readyz":
+            guard committer.isWritable, isStorageReadable(lane) else {
+                var response = Response.json(503) { $0.member("status", "Unavailable") }
+                response.headers.append(("Retry-After", "10"))
+                return response
+            }
+            return .json { $0.member("status", "Ready") }
+        default:
+            return nil
+        }
+    }
+}
+
+extension HostRoute {
+    var kind: HostKind? {
+        switch self {
+        case .vault: .vault
+        case .login: .login
+        case .management: .management
+        case .managedHSM, .console, .unknown: nil
+        }
+    }
+
+    /// Which tokens this host takes; nil where it takes none.
+    var resource: Authority.Resource? {
+        switch self {
+        case .vault: .vault
+        case .managedHSM: .managedHSM
+        case .management: .management
+        case .login, .console, .unknown: nil
+        }
+    }
+
+    var style: Response.Style {
+        switch self {
+        case .vault: .vault
+        case .managedHSM: .managedHSM
+        case .login, .management, .console, .unknown: .plain
+        }
+    }
+}

@@ -1,0 +1,72 @@
+package import Barrier
+package import Domain
+import FoundationEssentials
+import Store
+
+/// Something the server must do at a time: an operation by name, written in the transaction that makes it necessary.
+///
+/// Stored under `due/<time>/<id>`, `<time>` being the second as sixteen hexadecimal digits, so that what is due first comes
+/// first. The same id at the same time is one duty. Automation dispatches it as the system principal.
+package struct Duty: Sendable, Hashable {
+    package let due: Timestamp
+    /// Unique among duties of one second; made of the names it concerns.
+    package let id: String
+    package let operation: String
+    package let vault: VaultName?
+    package let parameters: [String: String]
+
+    package init(due: Timestamp, id: String, operation: String, vault: VaultName?, parameters: [String: String] = [:]) {
+        self.due = due
+        self.id = id
+        self.operation = operation
+        self.vault = vault
+        self.parameters = parameters
+    }
+
+    private static let prefix = "due/"
+
+    private static func timeKey(_ time: Timestamp) -> String {
+        let digits = String(UInt64(max(0, time.epochSeconds)), radix: 16)
+        return prefix + String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    package var key: String { Self.timeKey(due) + "/" + id }
+
+    private struct Record: Codable {
+        var format = 1
+        let operation: String
+        let vault: String?
+        let parameters: [String: String]
+    }
+
+    package func schedule(in transaction: Transaction) throws(VaultError) {
+        let record = Record(operation: operation, vault: vault?.description, parameters: parameters)
+        guard let bytes = try? JSONEncoder().encode(record) else { throw .internal("a duty could not be encoded") }
+        try transaction.put(Array(bytes), at: key, in: .system)
+    }
+
+    package func cancel(in transaction: Transaction) throws(VaultError) { try transaction.remove(key) }
+
+    /// Moves a duty that failed to a later time.
+    package func postponed(to time: Timestamp) -> Duty {
+        Duty(due: time, id: id, operation: operation, vault: vault, parameters: parameters)
+    }
+
+    /// What is due at `now`, oldest first.
+    package static func due(at now: Timestamp, in reader: any RecordReader, limit: Int) throws(VaultError) -> [Duty] {
+        let range = KeyRange(from: prefix, to: timeKey(now + .seconds(1)))
+        var duties: [Duty] = []
+        for entry in try reader.records(in: range, limit: limit) {
+            guard let record = try? JSONDecoder().decode(Record.self, from: Data(entry.value)), record.format == 1 else {
+                throw .integrity(record: entry.key)
+            }
+            let parts = entry.key.dropFirst(prefix.count).split(separator: "/", maxSplits: 1)
+            guard parts.count == 2, let seconds = Int64(parts[0], radix: 16) else { throw .integrity(record: entry.key) }
+            duties.append(
+                Duty(
+                    due: Timestamp(epochSeconds: seconds), id: String(parts[1]), operation: record.operation,
+                    vault: record.vault.flatMap { VaultName($0) }, parameters: record.parameters))
+        }
+        return duties
+    }
+}

@@ -1,0 +1,69 @@
+package import Domain
+
+/// The one mapping from an error to what the client sees. Exhaustive on purpose: a new code does not compile without its answer.
+package struct ErrorAnswer: Sendable {
+    package let status: UInt16
+    package let code: String
+    package let innerCode: String?
+
+    package init(_ code: VaultError.Code) {
+        (status, self.code, innerCode) =
+            switch code {
+            case .badParameter: (400, "BadParameter", nil)
+            case .malformedRequest: (400, "BadRequest", nil)
+            case .missingToken, .invalidToken: (401, "Unauthorized", nil)
+            case .forbiddenByRBAC: (403, "Forbidden", "ForbiddenByRbac")
+            case .authorizationFailed: (403, "AuthorizationFailed", nil)
+            case .forbiddenByVault: (403, "Forbidden", nil)
+            case .secretDisabled: (403, "Forbidden", "SecretDisabled")
+            case .secretNotFound: (404, "SecretNotFound", nil)
+            case .vaultNotFound: (404, "VaultNotFound", nil)
+            case .hostNotFound: (404, "HostNotFound", nil)
+            case .routeNotFound: (404, "NotFound", nil)
+            case .resourceNotFound: (404, "ResourceNotFound", nil)
+            case .methodNotAllowed: (405, "MethodNotAllowed", nil)
+            case .deletedButRecoverable: (409, "Conflict", "ObjectIsDeletedButRecoverable")
+            case .conflict: (409, "Conflict", nil)
+            case .roleAssignmentExists: (409, "RoleAssignmentExists", nil)
+            case .throttled: (429, "Throttled", nil)
+            case .bodyTooLarge: (413, "RequestBodyTooLarge", nil)
+            case .uriTooLong: (414, "RequestUriTooLong", nil)
+            case .headTooLarge: (431, "RequestHeaderFieldsTooLarge", nil)
+            case .requestTimeout: (408, "RequestTimeout", nil)
+            case .storageFull, .unavailable: (503, "ServiceUnavailable", nil)
+            case .integrity, .internal: (500, "InternalServerError", nil)
+            }
+    }
+}
+
+extension VaultError {
+    package var answer: ErrorAnswer { ErrorAnswer(code) }
+
+    /// `{"error":{"code","message","innererror":{"code"}}}`
+    package func writeBody(to writer: inout JSONWriter) {
+        let answer = answer
+        writer.object("error") { error in
+            error.member("code", answer.code)
+            error.member("message", message)
+            if let inner = answer.innerCode {
+                error.object("innererror") { $0.member("code", inner) }
+            }
+        }
+    }
+
+    package func response(challenge: String? = nil, allowed: [Request.Method] = []) -> Response {
+        var response = Response.json(answer.status) { writeBody(to: &$0) }
+        switch answer.status {
+        case 401: if let challenge { response.headers.append(("WWW-Authenticate", challenge)) }
+        case 405: response.headers.append(("Allow", allowed.map(\.rawValue).joined(separator: ", ")))
+        case 429: response.headers.append(("Retry-After", "5"))
+        case 503: response.headers.append(("Retry-After", "10"))
+        default: break
+        }
+        switch code {
+        case .malformedRequest, .bodyTooLarge, .uriTooLong, .headTooLarge, .requestTimeout: response.closes = true
+        default: break
+        }
+        return response
+    }
+}

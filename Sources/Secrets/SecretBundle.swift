@@ -1,0 +1,105 @@
+import Domain
+import Objects
+import Operations
+
+/// A version of a secret as the API shows it.
+struct SecretBundle: OperationOutput {
+    let vault: Vault
+    let name: ObjectName
+    let record: ObjectRecord
+    let secret: SecretValue
+    /// The value goes out with set and get only.
+    let showsValue: Bool
+    /// A PATCH answers with tags even when there never were any.
+    var alwaysShowsTags = false
+
+    init(_ vault: Vault, _ name: ObjectName, _ record: ObjectRecord, showsValue: Bool) throws(VaultError) {
+        self.vault = vault
+        self.name = name
+        self.record = record
+        self.showsValue = showsValue
+        secret = try SecretValue(record)
+    }
+
+    func response(_ call: Call) -> Response {
+        var writer = JSONWriter(reserving: 512 + (showsValue ? secret.value.count : 0))
+        writer.object { write(to: &$0, call.apiVersion) }
+        return Response(status: 200, body: writer.bytes)
+    }
+
+    func write(to bundle: inout JSONWriter, _ version: APIVersion) {
+        if showsValue { bundle.member("value", secret.value) }
+        if let contentType = secret.contentType { bundle.member("contentType", contentType) }
+        bundle.member("id", id)
+        SecretItem.writeAttributes(record.attributes, vault, version, to: &bundle)
+        if let tags = record.tags ?? (alwaysShowsTags ? [] : nil) { SecretItem.writeTags(tags, to: &bundle) }
+    }
+
+    var id: String { "https://\(vault.authority)/secrets/\(name)/\(record.version)" }
+
+    /// Changes with every change of this version, and with every new version.
+    var entityTag: String { "\"\(record.version)-\(record.revision)\"" }
+}
+
+/// A secret in a list: no value.
+enum SecretItem {
+    static func write(
+        id: String, _ record: ObjectRecord, _ contentType: String?, _ vault: Vault, _ version: APIVersion, to list: inout JSONWriter,
+        deleted: DeletedObject? = nil
+    ) {
+        list.object { item in
+            item.member("id", id)
+            if let contentType { item.member("contentType", contentType) }
+            writeAttributes(record.attributes, vault, version, to: &item)
+            if let tags = record.tags { writeTags(tags, to: &item) }
+            if let deleted { writeDeletion(deleted, vault, to: &item) }
+        }
+    }
+
+    static func writeAttributes(_ attributes: ObjectAttributes, _ vault: Vault, _ version: APIVersion, to bundle: inout JSONWriter) {
+        bundle.object("attributes") { writer in
+            writer.member("enabled", attributes.isEnabled)
+            if let time = attributes.notBefore { writer.member("nbf", time) }
+            if let time = attributes.expires { writer.member("exp", time) }
+            writer.member("created", attributes.created)
+            writer.member("updated", attributes.updated)
+            writer.member("recoveryLevel", vault.recoveryLevel)
+            if version >= .v7_1preview { writer.member("recoverableDays", vault.retentionDays) }
+        }
+    }
+
+    static func writeTags(_ tags: [ObjectRecord.Tag], to bundle: inout JSONWriter) {
+        bundle.object("tags") { writer in
+            for tag in tags { writer.member(named: tag.name, tag.value) }
+        }
+    }
+
+    static func writeDeletion(_ object: DeletedObject, _ vault: Vault, to bundle: inout JSONWriter) {
+        bundle.member("recoveryId", "https://\(vault.authority)/deletedsecrets/\(object.head.name)")
+        bundle.member("deletedDate", object.deleted)
+        bundle.member("scheduledPurgeDate", object.scheduledPurge)
+    }
+}
+
+/// A deleted secret: its newest version without the value, and how long it can be recovered.
+struct DeletedSecretBundle: OperationOutput {
+    let vault: Vault
+    let object: DeletedObject
+    let secret: SecretValue
+
+    init(_ vault: Vault, _ object: DeletedObject) throws(VaultError) {
+        self.vault = vault
+        self.object = object
+        secret = try SecretValue(object.head.current)
+    }
+
+    func response(_ call: Call) -> Response {
+        .json { bundle in
+            SecretItem.writeDeletion(object, vault, to: &bundle)
+            if let contentType = secret.contentType { bundle.member("contentType", contentType) }
+            bundle.member("id", "https://\(vault.authority)/secrets/\(object.head.name)/\(object.head.current.version)")
+            SecretItem.writeAttributes(object.head.current.attributes, vault, call.apiVersion, to: &bundle)
+            if let tags = object.head.current.tags { SecretItem.writeTags(tags, to: &bundle) }
+        }
+    }
+}
