@@ -54,7 +54,7 @@ targets += room("Operations", on: ["Domain", "Threads", "Store", "Barrier", "Cry
 // living rooms
 targets += room("Objects", on: ["Domain", "Store", "Cryptography", "Barrier", "Operations", "Access"])
 targets += room("Secrets", on: ["Domain", "Store", "Barrier", "Cryptography", "Operations", "Objects", "Access"])
-targets += room("Login", on: ["Domain", "Threads", "Cryptography", "Identity", "Operations"])
+targets += room("Login", on: ["Domain", "Threads", "Cryptography", "Barrier", "Identity", "Operations"])
 targets += room(
     "Management",
     on: ["Domain", "Threads", "Store", "Barrier", "Cryptography", "Operations", "Identity", "Access", "Audit", "Objects"])
@@ -71,7 +71,10 @@ targets += room(
 targets += [
     .executableTarget(
         name: "strongroom",
-        dependencies: ["Domain", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Access", "Operations", "House"] + nio + [argumentParser],
+        dependencies: [
+            "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Access", "Identity", "Management",
+            "Operations", "HTTPServer", "Automation", "House",
+        ] + nio + [argumentParser],
         swiftSettings: settings)
 ]
 

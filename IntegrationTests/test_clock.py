@@ -75,11 +75,50 @@ def test_a_token_is_not_remembered_beyond_its_end(at):
     assert wire.get("/secrets").status_code == 401
 
 
-def test_a_deleted_secret_can_be_recovered_until_the_day_it_is_purged(at):
+# Retention
+
+
+@pytest.fixture
+def deleted(at) -> int:
+    """A deleted secret, and the days it is kept."""
     wire = at.server.wire()
     wire.set_secret("kept", "v")
-    days = wire.delete_secret("kept")["attributes"]["recoverableDays"]
-    server = at((days - 1) * DAY)
-    late = server.wire_with(server.fresh_token(verify=False), verify=False)
-    assert late.post("/deletedsecrets/kept/recover").status_code == 200
-    assert late.get("/secrets/kept").json()["value"] == "v"
+    return wire.delete_secret("kept")["attributes"]["recoverableDays"]
+
+
+def late_wire(server):
+    return server.wire_with(server.fresh_token(verify=False), verify=False)
+
+
+def test_a_deleted_secret_can_be_recovered_until_the_day_it_is_purged(at, deleted):
+    wire = late_wire(at((deleted - 1) * DAY))
+    assert wire.post("/deletedsecrets/kept/recover").status_code == 200
+    assert wire.get("/secrets/kept").json()["value"] == "v"
+
+
+def test_a_clock_that_jumps_forward_destroys_nothing(at, deleted):
+    server = at((deleted + 1) * DAY)
+    time.sleep(5)
+    assert late_wire(server).post("/deletedsecrets/kept/recover").status_code == 200
+
+
+def test_a_clock_that_jumps_forward_raises_an_alarm(at, deleted):
+    server = at((deleted + 1) * DAY)
+    time.sleep(5)
+    assert server.stop() == 0
+    exported = server.cli().run("audit", "export", "--data", str(server.data)).stdout
+    assert "ClockJumpAlarm" in exported
+
+
+def test_a_deleted_secret_is_purged_once_its_days_have_passed(at, deleted):
+    """The days pass two at a time, as they do for a server that is stopped over a weekend."""
+    for day in range(2, deleted + 1, 2):
+        at(day * DAY)
+    server = at((deleted + 1) * DAY)
+    wire = late_wire(server)
+    for _ in range(60):
+        if wire.get("/deletedsecrets/kept").status_code == 404:
+            break
+        time.sleep(0.5)
+    assert wire.post("/deletedsecrets/kept/recover").status_code == 404
+    assert wire.put("/secrets/kept", json={"value": "again"}).status_code == 200

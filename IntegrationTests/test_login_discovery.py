@@ -10,6 +10,7 @@ def read(server, path, **query) -> dict:
     return answer.json()
 
 
+@pytest.mark.operation("OpenIDConfigurationGet")
 @pytest.mark.parametrize("path", ["/v2.0/.well-known/openid-configuration", "/.well-known/openid-configuration"], ids=["v2", "v1"])
 @pytest.mark.parametrize("tenant", ["own", "common", "organizations"])
 def test_the_configuration_names_the_endpoints_of_the_login_host(server, tenant, path):
@@ -33,6 +34,7 @@ def test_the_configuration_tells_what_the_token_service_can_do(server):
     assert page["response_types_supported"] and page["subject_types_supported"]
 
 
+@pytest.mark.operation("SigningKeysGet")
 def test_the_key_set_has_public_rsa_keys_only(server):
     keys = key_set(server)
     assert keys
@@ -55,6 +57,7 @@ def test_every_configuration_leads_to_the_same_keys(server):
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.operation("InstanceDiscoveryGet")
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_instance_discovery_vouches_for_the_login_host(server, version):
     asked = f"{server.login}/{server.tenant}/oauth2/v2.0/authorize"

@@ -146,7 +146,7 @@ def readable_in(server, application: Application, name: str) -> set[str]:
     return {vault for vault in ("demo", "demo2", "other") if allowed(server.wire(vault, application).get(f"/secrets/{name}"))}
 
 
-@pytest.mark.operation("RoleAssignmentCreate")
+@pytest.mark.operation("RoleAssignmentPut")
 def test_a_role_on_a_vault_opens_this_vault_only(server, cli, stranger, secret):
     cli.assign(stranger, "Key Vault Secrets User", server.vault_scope("demo"))
     assert readable_in(server, stranger, secret) == {"demo"}

@@ -33,6 +33,7 @@ def works(server, token: str) -> bool:
 # Answers
 
 
+@pytest.mark.operation("TokenIssue")
 def test_the_v2_endpoint_answers_with_a_bearer_token(server, form):
     answer = server.request_token(form).json()
     assert answer["token_type"] == "Bearer"

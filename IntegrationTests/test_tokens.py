@@ -213,9 +213,9 @@ def test_a_token_of_another_server_is_refused(refused, own_server):
 
 
 def test_a_token_for_the_management_plane_is_refused_by_a_vault(server, refused):
-    management = server.client_env["ARM_URL"].rstrip("/")
-    message = refused(server.fresh_token(resource=management))
-    assert message.startswith("AKV10022") and management in message
+    management = server.management()
+    message = refused(management.token)
+    assert message.startswith("AKV10022") and management.base in message
 
 
 # Not for now: an expired token of our own needs another clock, see test_clock.py.

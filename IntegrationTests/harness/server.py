@@ -148,6 +148,11 @@ class Server:
         """Plain calls to a vault, as the owner unless said otherwise."""
         return Wire(self.vault_url(vault), self.bundle, self.token(application))
 
+    def management(self, application: Application | None = None) -> Wire:
+        """Plain calls to the management host."""
+        base = self.client_env["ARM_URL"].rstrip("/")
+        return Wire(base, self.bundle, self.token(application, base))
+
     def wire_with(self, token: str | None, vault: str = "demo", verify: str | bool | None = None) -> Wire:
         """Plain calls to a vault with this token, or with none."""
         return Wire(self.vault_url(vault), self.bundle if verify is None else verify, token)

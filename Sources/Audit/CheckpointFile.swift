@@ -9,7 +9,7 @@ package struct CheckpointFile: Sendable {
 
     package init(folder: String) { path = folder + "/audit-checkpoints.jsonl" }
 
-    package struct Failure: Error, Sendable { let text: String }
+    package struct Failure: Error, Sendable { package let text: String }
 
     func append(_ checkpoint: Checkpoint) throws(Failure) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)

@@ -13,9 +13,15 @@ package final class CryptoEngine: @unchecked Sendable {
     let sha256: OpaquePointer
     let scryptKDF: OpaquePointer
     let hkdfKDF: OpaquePointer
+    private let randomness: Randomness?
 
+    /// Fills a buffer with random bytes; false when it cannot.
+    package typealias Randomness = @Sendable (UnsafeMutableRawBufferPointer) -> Bool
+
+    /// - Parameter randomness: replaces libcrypto's generator, so that a test can repeat a run; nil in the product.
     /// - Throws: `.unavailable` when libcrypto lacks an algorithm that the product cannot do without.
-    package init() throws(CryptoError) {
+    package init(randomness: Randomness? = nil) throws(CryptoError) {
+        self.randomness = randomness
         guard let context = OSSL_LIB_CTX_new() else { throw .unavailable("library context") }
         self.context = context
         guard let aes = EVP_CIPHER_fetch(context, "AES-256-GCM", nil) else { throw .unavailable("AES-256-GCM") }
@@ -39,14 +45,18 @@ package final class CryptoEngine: @unchecked Sendable {
     /// Random bytes for keys and other secrets (private DRBG, NIST SP 800-90A).
     package func randomKey(count: Int) throws(CryptoError) -> SensitiveBytes {
         try SensitiveBytes(count: count) { buffer throws(CryptoError) in
-            guard RAND_priv_bytes_ex(context, buffer.baseAddress, buffer.count, 256) == 1 else { throw .failed("random bytes") }
+            let filled = randomness?(buffer) ?? (RAND_priv_bytes_ex(context, buffer.baseAddress, buffer.count, 256) == 1)
+            guard filled else { throw .failed("random bytes") }
         }
     }
 
     /// Random bytes that may be seen: nonces, versions, identifiers.
     package func random(count: Int) throws(CryptoError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
-        guard RAND_bytes_ex(context, &bytes, count, 256) == 1 else { throw .failed("random bytes") }
+        let filled = bytes.withUnsafeMutableBytes { buffer in
+            randomness?(buffer) ?? (RAND_bytes_ex(context, buffer.baseAddress, count, 256) == 1)
+        }
+        guard filled else { throw .failed("random bytes") }
         return bytes
     }
 

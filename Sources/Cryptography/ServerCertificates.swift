@@ -10,6 +10,10 @@ package struct ServerCertificates: Sendable {
         package let certificate: String
         /// PKCS#8 PEM, unencrypted.
         package let privateKey: SensitiveBytes
+
+        package init(certificate: String, privateKey: SensitiveBytes) {
+            (self.certificate, self.privateKey) = (certificate, privateKey)
+        }
     }
 
     private let engine: CryptoEngine

@@ -1,1 +1,229 @@
+package import Access
+package import Audit
+package import Automation
+package import Barrier
+package import Cryptography
+package import Domain
+package import HTTPServer
+package import Identity
+import Login
+package import Management
+package import NIOPosix
+package import NIOSSL
+import Objects
+package import Operations
+import Secrets
+package import Store
+import StoreSQLite
+package import Threads
 
+/// Builds every room once and introduces them to one another, for production and for tests.
+package final class House: Sendable {
+    package let configuration: HouseConfiguration
+    package let engine: CryptoEngine
+    package let store: any Store
+    package let keyring: Keyring
+    package let committer: Committer
+    package let instance: Instance
+    package let directory: Directory
+    package let access: AccessControl
+    package let vaults: VaultTable
+    package let authority: Authority
+    package let catalog: Catalog
+    package let dispatcher: Dispatcher
+    package let automation: Automation
+    /// The lane of automation and of the house itself; belongs to whoever drives `automation`.
+    package let ownLane: Lane
+    private let signingKeys: SigningKeys
+    private let pool: WorkPool
+
+    /// Opens the data folder, unseals, brings up the rooms. Nothing listens yet.
+    ///
+    /// - Parameter kek: 32 bytes; makes the keys of an empty folder when `initializes` says how it is had.
+    package init(
+        _ configuration: HouseConfiguration, store: any Store, engine: CryptoEngine, kek: SensitiveBytes,
+        initializes source: Barrier.KEKSource? = nil
+    ) async throws(HouseError) {
+        self.configuration = configuration
+        self.store = store
+        self.engine = engine
+        let world = configuration.world
+        do {
+            let raw = try store.connection()
+            if try Barrier.kekSource(of: raw) == nil {
+                guard let source else { throw HouseError.notInitialized }
+                try Barrier.initialize(store, kek: kek, source: source, engine: engine, now: world.wall())
+            }
+            let keyring = try Barrier.unseal(raw, kek: kek, engine: engine)
+            self.keyring = keyring
+            let cipher = RecordCipher(keyring)
+            let reader = BarrierReader(connection: raw, cipher: cipher)
+
+            let seed = try Self.checkpointSeed(store, reader, cipher, engine)
+            let checkpointKey = try Ed25519PrivateKey(seed: seed, engine: engine)
+            let checkpointFile = CheckpointFile(folder: configuration.folder)
+            let (chain, lastRecord) = try AuditLog.end(raw, cipher: cipher)
+            let committer = try Committer(
+                store: store, keyring: keyring, engine: engine, checkpointKey: checkpointKey, checkpointFile: checkpointFile,
+                chain: chain, options: configuration.committer, now: world.wall, log: world.log)
+            self.committer = committer
+            committer.start()
+
+            let bootstrap = Bootstrap(
+                configuration: configuration, committer: committer, reader: reader, engine: engine, kek: kek, keyring: keyring,
+                random: RandomPool(engine))
+            instance = try await bootstrap.instance()
+            let signingKeys = try await bootstrap.signingKeys()
+            self.signingKeys = signingKeys
+            let backupKeys = try await bootstrap.backupKeys()
+            let vaults = try VaultTable(
+                loadingFrom: reader, subscription: instance.subscription, suffix: configuration.authoritySuffix)
+            try await bootstrap.ensureVaults(vaults)
+            self.vaults = vaults
+            let directory = try Directory(loadingFrom: reader)
+            self.directory = directory
+            let access = try AccessControl(loadingFrom: reader)
+            self.access = access
+            let authority = Authority(tenant: instance.tenant, suffix: configuration.authoritySuffix)
+            self.authority = authority
+
+            let pool = WorkPool(name: "slow-work", threads: 2, capacity: 256)
+            self.pool = pool
+            let clients = try ClientAuthentication(directory: directory, engine: engine, pool: pool)
+            let login = Login(authority: authority, keys: signingKeys, clients: clients, pool: pool, engine: engine)
+            let secrets = Secrets(
+                paging: Paging(key: try keyring.purposeKey("paging"), engine: engine), backupKeys: backupKeys, engine: engine)
+            let management = Management(
+                authority: authority, subscription: instance.subscription, access: access, directory: directory, keyring: keyring,
+                backupKeys: backupKeys, engine: engine, pool: pool, vaults: vaults,
+                audit: .init(
+                    makeReader: { () throws(VaultError) in try Self.reader(store, keyring) },
+                    witnessed: { () throws(VaultError) in try Self.witnessed(checkpointFile) },
+                    publicKey: try checkpointKey.publicKey()), kek: kek)
+            catalog = Catalog(secrets.operations + login.operations + management.operations)
+            dispatcher = Dispatcher(
+                catalog: catalog, authority: authority, suffix: configuration.suffix, subscription: instance.subscription,
+                vaults: { vaults.vault($0) }, committer: committer, clock: world.wall, log: world.log,
+                isStorageReadable: { (try? $0.reader.keys(in: KeyRange(prefix: "barrier/kek"), limit: 1))?.isEmpty == false })
+            ownLane = try Self.lane(store, keyring, authority, signingKeys, directory, access, engine, DirectWaker())
+            automation = Automation(
+                dispatcher: dispatcher, lane: ownLane, clocks: .init(wall: world.wall, uptime: world.uptime), lastSeen: lastRecord,
+                log: world.log)
+            try await reportFaults(reader, checkpointFile, chain)
+        } catch {
+            throw HouseError(error)
+        }
+    }
+
+    /// A lane for one event loop, or for one caller in a test.
+    package func makeLane(_ waker: any Waker) throws(HouseError) -> Lane {
+        try Self.lane(store, keyring, authority, signingKeys, directory, access, engine, waker)
+    }
+
+    /// Ends the writer after what was submitted, with a last checkpoint, and closes the store.
+    package func close() {
+        pool.stop()
+        committer.stop()
+        store.close()
+    }
+
+    package func makeServer(group: MultiThreadedEventLoopGroup, tls: NIOSSLContext) throws -> HTTPServer {
+        try HTTPServer(
+            group: group, tls: tls, dispatcher: dispatcher, limits: configuration.limits, region: configuration.location,
+            clock: configuration.world.wall, makeLane: { try makeLane($0) })
+    }
+
+    // MARK: Parts
+
+    private static func lane(
+        _ store: any Store, _ keyring: Keyring, _ authority: Authority, _ keys: SigningKeys, _ directory: Directory,
+        _ access: AccessControl, _ engine: CryptoEngine, _ waker: any Waker
+    ) throws(HouseError) -> Lane {
+        do {
+            return Lane(
+                reader: try reader(store, keyring),
+                tokens: try TokenVerifier(authority: authority, keys: keys, directory: directory, engine: engine),
+                access: AccessDecider(access), random: RandomPool(engine), waker: waker)
+        } catch {
+            throw HouseError(error)
+        }
+    }
+
+    private static func reader(_ store: any Store, _ keyring: Keyring) throws(VaultError) -> BarrierReader {
+        do throws(StoreError) {
+            return BarrierReader(connection: try store.connection(), cipher: RecordCipher(keyring))
+        } catch {
+            throw VaultError(error, at: "connection")
+        }
+    }
+
+    private static func witnessed(_ file: CheckpointFile) throws(VaultError) -> [Checkpoint] {
+        do throws(CheckpointFile.Failure) { return try file.read() } catch { throw .internal(error.text) }
+    }
+
+    /// Made once, before the log has its first record.
+    private static func checkpointSeed(
+        _ store: any Store, _ reader: BarrierReader, _ cipher: RecordCipher, _ engine: CryptoEngine
+    ) throws -> SensitiveBytes {
+        if let seed = try AuditLog.checkpointSeed(reader) { return seed }
+        let seed = try engine.randomKey(count: 32)
+        var failure: VaultError?
+        try store.write { batch throws(StoreError) in
+            do throws(VaultError) {
+                try AuditLog.putCheckpointSeed(seed, in: Transaction(batch: batch, cipher: cipher))
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return seed
+    }
+
+    /// What an earlier run left behind that an operator must know.
+    private func reportFaults(_ reader: BarrierReader, _ file: CheckpointFile, _ chain: AuditChain) async throws {
+        if let last = try file.read().last, last.chain.sequence > chain.sequence {
+            try await dispatcher.raiseAlarm(
+                "AuditIntegrityAlarm",
+                "The audit log ends at record \(chain.sequence), but a checkpoint was taken at record \(last.chain.sequence).",
+                on: ownLane)
+        }
+        if try !reader.keys(in: KeyRange(prefix: StoreMarks.syncFailed), limit: 1).isEmpty {
+            try await dispatcher.raiseAlarm(
+                "StorageSyncAlarm", "A sync of the storage failed in an earlier run. Check the disk.", on: ownLane)
+            let mark = StoreMarks.syncFailed
+            try await committer.commit(waker: DirectWaker()) { transaction throws(VaultError) in
+                try transaction.remove(mark)
+                return []
+            }
+        }
+    }
+}
+
+/// Why a house could not be opened, in words for the operator.
+package struct HouseError: Error, Sendable {
+    package let text: String
+
+    package init(text: String) { self.text = text }
+
+    package static let notInitialized = HouseError(
+        text: "the data folder holds no keys yet; run 'strongroom init --config FILE' once")
+
+    init(_ error: any Error) {
+        switch error {
+        case let error as HouseError: self = error
+        case let error as StoreError: self.init(text: error.text)
+        case let error as VaultError: self.init(text: error.cause?.description ?? error.message)
+        case let error as Barrier.Failure:
+            switch error {
+            case .store(let error): self.init(text: error.text)
+            case .wrongKEK: self.init(text: "the key that was given does not unseal this data folder, or its root key was altered")
+            case .damaged(let record): self.init(text: "the record '\(record)' was altered; restore it from a backup")
+            case .crypto: self.init(text: "the cryptographic library refused")
+            }
+        case let error as CryptoError:
+            if case .unavailable(let name) = error { self.init(text: "libcrypto does not offer \(name)") } else {
+                self.init(text: "the cryptographic library refused")
+            }
+        case let error as CheckpointFile.Failure: self.init(text: error.text)
+        default: self.init(text: "\(error)")
+        }
+    }
+}

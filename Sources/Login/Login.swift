@@ -1,3 +1,4 @@
+package import Cryptography
 import Domain
 package import Identity
 package import Operations
@@ -12,8 +13,12 @@ package struct Login: Sendable {
     let issuer: TokenIssuer
     let clients: ClientAuthentication
     let pool: WorkPool
+    let engine: CryptoEngine
 
-    package init(authority: Authority, keys: SigningKeys, clients: ClientAuthentication, pool: WorkPool) {
+    package init(
+        authority: Authority, keys: SigningKeys, clients: ClientAuthentication, pool: WorkPool, engine: CryptoEngine
+    ) {
+        self.engine = engine
         self.authority = authority
         self.keys = keys
         self.clients = clients
@@ -33,6 +38,7 @@ package struct Login: Sendable {
             Operation(
                 "TokenIssue", .post, on: .login, "/{tenant}/oauth2/v2.0/token", "/{tenant}/oauth2/token", requires: .nothing,
                 bodyLimit: 64 << 10, run: token),
+            Operation(scheduled: "SigningKeyRotate", requires: .barrierRotate, run: rotateSigningKey),
         ]
     }
 

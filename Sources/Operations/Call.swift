@@ -16,11 +16,13 @@ package struct Call: Sendable {
     package let lane: Lane
     private let hostedVault: Vault?
     let trail: Trail
+    /// The duty that this call fulfils; crossed off in the transaction that fulfils it.
+    private let duty: Duty?
     private let committer: Committer
 
     init(
         id: GUID, now: Timestamp, principal: Principal?, grant: Admission, apiVersion: APIVersion, lane: Lane, vault: Vault?,
-        trail: Trail, committer: Committer
+        trail: Trail, committer: Committer, duty: Duty? = nil
     ) {
         self.id = id
         self.now = now
@@ -31,6 +33,7 @@ package struct Call: Sendable {
         hostedVault = vault
         self.trail = trail
         self.committer = committer
+        self.duty = duty
     }
 
     /// The vault that the host names.
@@ -46,8 +49,9 @@ package struct Call: Sendable {
         _ body: @escaping @Sendable (Transaction) throws(VaultError) -> Value
     ) async throws(VaultError) -> Value {
         let result = Result1<Value>()
-        let trail = trail
+        let (trail, duty) = (trail, duty)
         try await committer.commit(waker: lane.waker) { transaction throws(VaultError) in
+            try duty?.cancel(in: transaction)
             result.value = try body(transaction)
             return trail.succeeded()
         }

@@ -70,38 +70,47 @@ package final class Dispatcher: Sendable {
         return finished(await refuse(error, route, .nothing, trail, lane), request, id, route.style)
     }
 
-    /// Runs a duty of the server by name, as the server.
+    /// Fulfils a duty as the server. It is crossed off in the transaction that fulfils it, or put off when that failed.
     ///
     /// - Throws: what the operation threw; the failure is recorded.
-    package func perform(
-        _ operation: String, parameters: [(name: String, value: String)], vault: VaultName?, on lane: Lane
-    ) async throws(VaultError) {
-        guard let declared = catalog.operation(named: operation) else { throw .internal("no operation is called \(operation)") }
+    package func perform(_ duty: Duty, retryAt: Timestamp, on lane: Lane) async throws(VaultError) {
+        guard let declared = catalog.operation(named: duty.operation) else {
+            throw .internal("no operation is called \(duty.operation)")
+        }
         let principal = Principal.system(tenant: authority.tenant)
         var request = Request(
             method: nil, host: "", target: "", path: [], query: Query(), authorization: nil, userAgent: "strongroom", peer: .local,
             tlsVersion: "")
-        request.parameters = parameters
+        request.parameters = duty.parameters.map { ($0.key, $0.value) }
         let now = clock()
         let id = lane.nextRequestID()
         let trail = Trail(event: event(request, id, now, .operation(declared, [])), successStatus: declared.status)
         trail.event.principal = principal
-        let hosted = vault.flatMap { vaults($0) }
-        trail.event.resourceID = hosted?.scopes.vault.description ?? trail.event.resourceID
+        let vault = duty.vault.flatMap { vaults($0) }
+        trail.event.resourceID = vault?.scopes.vault.description ?? trail.event.resourceID
         do throws(VaultError) {
             guard let permission = declared.requirement.permission, let grant = lane.access.grantToSystem(permission, principal) else {
-                throw .internal("\(operation) is not a duty of the server")
+                throw .internal("\(duty.operation) is not a duty of the server")
             }
             let call = Call(
-                id: id, now: now, principal: principal, grant: .granted(grant), apiVersion: .latest, lane: lane, vault: hosted,
-                trail: trail, committer: committer)
+                id: id, now: now, principal: principal, grant: .granted(grant), apiVersion: .latest, lane: lane, vault: vault,
+                trail: trail, committer: committer, duty: duty)
             _ = try await declared.respond(request, call)
-            if !trail.isRecorded { try await committer.record(trail.succeeded(), waker: lane.waker) }
+            if !trail.isRecorded { try await call.commit { _ in } }
         } catch {
-            _ = await refuse(error, .unknown, .operation(declared, []), trail, lane)
+            if let cause = error.cause { log("\(duty.operation) \(id): \(cause)") }
+            let events = trail.finished(status: error.answer.status, description: error.message)
+            try await committer.commit(waker: lane.waker) { transaction throws(VaultError) in
+                try duty.cancel(in: transaction)
+                try duty.postponed(to: retryAt).schedule(in: transaction)
+                return events
+            }
             throw error
         }
     }
+
+    /// Whether a duty removes what cannot be had back.
+    package func destroys(_ duty: Duty) -> Bool { catalog.operation(named: duty.operation)?.destroys ?? true }
 
     /// Leaves a record that belongs to no call: an alarm of the server itself.
     package func raiseAlarm(_ name: String, _ text: String, on lane: Lane) async throws(VaultError) {

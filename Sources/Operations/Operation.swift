@@ -42,6 +42,7 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
     package let since: APIVersion?
     package let status: UInt16
     package let bodyLimit: Int
+    package let destroys: Bool
     private let run: @Sendable (Input, Call) async throws(VaultError) -> Output
 
     /// - Parameters:
@@ -63,12 +64,16 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
         self.since = since
         self.status = status
         self.bodyLimit = bodyLimit
+        destroys = false
         self.run = run
     }
 
     /// A duty that falls due: dispatched by name, without a route, otherwise equal.
+    ///
+    /// - Parameter destroys: it removes what cannot be had back, so that a wrong clock must not hurry it.
     package init(
-        scheduled name: String, requires permission: Permission, run: @escaping @Sendable (Input, Call) async throws(VaultError) -> Output
+        scheduled name: String, requires permission: Permission, destroys: Bool = false,
+        run: @escaping @Sendable (Input, Call) async throws(VaultError) -> Output
     ) {
         self.name = name
         method = nil
@@ -78,6 +83,7 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
         since = nil
         status = 200
         bodyLimit = 0
+        self.destroys = destroys
         self.run = run
     }
 
@@ -97,6 +103,7 @@ package protocol AnyOperation: Sendable {
     var since: APIVersion? { get }
     var status: UInt16 { get }
     var bodyLimit: Int { get }
+    var destroys: Bool { get }
 
     func respond(_ request: Request, _ call: Call) async throws(VaultError) -> Response
 }

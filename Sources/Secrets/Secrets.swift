@@ -55,7 +55,7 @@ extension Secrets {
             Operation(
                 "SecretListExpiring", .get, "/secrets:expiring", requires: .permission(.secretsReadMetadata), since: .v7_0preview,
                 run: listExpiring),
-            Operation(scheduled: "SecretPurgeIfDue", requires: .secretsPurge, run: purgeIfDue),
+            Operation(scheduled: "SecretPurgeIfDue", requires: .secretsPurge, destroys: true, run: purgeIfDue),
         ]
     }
 

@@ -1,0 +1,60 @@
+import Domain
+
+/// Keeps a wrong clock from destroying what retention protects.
+///
+/// - The wall clock is compared with time that nobody can set. When it runs ahead by more than five minutes, nothing is destroyed
+///   for a day of uptime, and an alarm is raised: time for an operator to notice.
+/// - After the server was down for more than three days, or was started with a clock that claims so, nothing is destroyed in the
+///   first hour.
+/// - Whatever the clock says, at most 25 objects are destroyed in a minute.
+struct DestructionBrake: Sendable {
+    static let perMinute = 25
+    static let tolerance: Duration = .minutes(5)
+    static let pauseAfterJump: Duration = .hours(24)
+    static let longAbsence: Duration = .days(3)
+    static let pauseAfterAbsence: Duration = .hours(1)
+
+    private var wall: Timestamp
+    private var uptime: Duration
+    private var pausedUntil: Duration
+    private var minute: Duration
+    private var destroyed = 0
+    private var pendingAlarm: String?
+
+    init(wall: Timestamp, uptime: Duration, lastSeen: Timestamp?) {
+        self.wall = wall
+        self.uptime = uptime
+        minute = uptime
+        pausedUntil = uptime
+        if let lastSeen, wall - lastSeen > Self.longAbsence {
+            pausedUntil = uptime + Self.pauseAfterAbsence
+            pendingAlarm =
+                "The server was last seen at \(lastSeen.iso8601) and the clock now says \(wall.iso8601). Nothing is purged for one hour."
+        }
+    }
+
+    /// - Returns: what to raise an alarm about, once.
+    mutating func observe(wall now: Timestamp, uptime nowUptime: Duration) -> String? {
+        let ahead = (now - wall) - (nowUptime - uptime)
+        if ahead > Self.tolerance {
+            pausedUntil = max(pausedUntil, nowUptime + Self.pauseAfterJump)
+            pendingAlarm = "The clock jumped forward by \(ahead.components.seconds) seconds. Nothing is purged for 24 hours."
+        }
+        wall = now
+        uptime = nowUptime
+        defer { pendingAlarm = nil }
+        return pendingAlarm
+    }
+
+    /// Whether one more object may be destroyed now; counts it if so.
+    mutating func admit(uptime now: Duration) -> Bool {
+        guard now >= pausedUntil else { return false }
+        if now - minute >= .minutes(1) {
+            minute = now
+            destroyed = 0
+        }
+        guard destroyed < Self.perMinute else { return false }
+        destroyed += 1
+        return true
+    }
+}

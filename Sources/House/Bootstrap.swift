@@ -1,0 +1,103 @@
+import Audit
+import Barrier
+import Cryptography
+package import Domain
+import FoundationEssentials
+import Identity
+import Login
+import Management
+import Objects
+import Operations
+import Threads
+
+/// Who this server is: made at the first start, the same ever after.
+package struct Instance: Sendable, Codable {
+    var format = 1
+    package let tenant: GUID
+    package let subscription: GUID
+
+    static let key = "instance"
+}
+
+/// Makes what a server needs and does not have yet. Every step is recorded, and safe to repeat after a crash in the middle.
+struct Bootstrap {
+    let configuration: HouseConfiguration
+    let committer: Committer
+    let reader: BarrierReader
+    let engine: CryptoEngine
+    let kek: SensitiveBytes
+    let keyring: Keyring
+    let random: RandomPool
+
+    func instance() async throws -> Instance {
+        if let bytes = try reader.record(at: Instance.key) {
+            guard let instance = try? JSONDecoder().decode(Instance.self, from: Data(bytes)), instance.format == 1 else {
+                throw VaultError.integrity(record: Instance.key)
+            }
+            for (name, wanted, stored) in [
+                ("tenant", configuration.tenant, instance.tenant), ("subscription", configuration.subscription, instance.subscription),
+            ] where wanted != nil && wanted != stored {
+                throw HouseError(text: "the configuration's \(name) differs from the one this data folder was made with (\(stored))")
+            }
+            return instance
+        }
+        let instance = Instance(
+            tenant: configuration.tenant ?? GUID(random: random.bytes(16)),
+            subscription: configuration.subscription ?? GUID(random: random.bytes(16)))
+        let bytes = Array(try JSONEncoder().encode(instance))
+        try await commit("ServerInitialize", instance) { transaction throws(VaultError) in
+            try transaction.put(bytes, at: Instance.key, in: .system)
+        }
+        return instance
+    }
+
+    func signingKeys() async throws -> SigningKeys {
+        let stored = try SigningKeyTable.load(from: reader, engine: engine)
+        guard stored.isEmpty else { return SigningKeys(stored) }
+        let key = try SigningKey.make(engine: engine, now: configuration.world.wall())
+        try await commit("SigningKeyCreate", nil) { transaction throws(VaultError) in
+            try SigningKeyTable.put([key], in: transaction)
+            try Login.rotationDuty(after: key).schedule(in: transaction)
+        }
+        return SigningKeys([key])
+    }
+
+    func backupKeys() async throws -> BackupKeys {
+        let stored = try BackupKeys(loadingFrom: reader)
+        guard stored.newest == nil else { return stored }
+        let key = BackupKeys.Key(
+            id: GUID(random: random.bytes(16)), secret: try engine.randomKey(count: 32), created: configuration.world.wall())
+        try await commit("BackupKeyCreate", nil) { transaction throws(VaultError) in try BackupKeys.put(key, in: transaction) }
+        return BackupKeys([key])
+    }
+
+    /// Makes the vaults of the configuration that are not there, each with a data key of its own.
+    func ensureVaults(_ table: VaultTable) async throws {
+        for wanted in configuration.vaults where table.vault(wanted.name) == nil {
+            let settings = VaultTable.Settings(
+                name: wanted.name, resourceGroup: configuration.resourceGroup, location: configuration.location,
+                retentionDays: wanted.retentionDays, isPurgeProtected: wanted.isPurgeProtected)
+            let (kek, engine, now) = (kek, engine, configuration.world.wall())
+            try await commit("VaultPut", nil) { transaction throws(VaultError) in
+                try Barrier.addDataKey(for: .vault(wanted.name), kek: kek, engine: engine, now: now, in: transaction)
+                try VaultTable.put(settings, in: transaction)
+            }
+            try keyring.reload(from: reader, kek: kek)
+            table.publish(settings)
+        }
+    }
+
+    private func commit(
+        _ operation: String, _ instance: Instance?, _ body: @escaping @Sendable (Transaction) throws(VaultError) -> Void
+    ) async throws {
+        var event = AuditEvent(
+            time: configuration.world.wall(), operationName: operation, status: 200, correlationID: GUID(random: random.bytes(16)))
+        event.principal = .system(tenant: instance?.tenant ?? GUID(high: 0, low: 0))
+        event.clientInfo = "strongroom"
+        let recorded = event
+        try await committer.commit(waker: DirectWaker()) { transaction throws(VaultError) in
+            try body(transaction)
+            return [recorded]
+        }
+    }
+}

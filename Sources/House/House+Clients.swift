@@ -1,0 +1,52 @@
+import Access
+import Audit
+import Cryptography
+package import Domain
+package import Identity
+import Operations
+import Threads
+
+extension House {
+    /// A client as it is handed out once.
+    package struct NewClient: Sendable {
+        package let application: Application
+        package let password: SensitiveBytes
+    }
+
+    /// Makes an application that holds roles at the subscription, outside of any call: the first client of a server.
+    package func makeClient(named name: String, roles: [String]) async throws(HouseError) -> NewClient {
+        do {
+            let now = configuration.world.wall()
+            let (password, secret) = try ClientAuthentication.makeSecret(engine: engine, now: now)
+            let application = Application(
+                id: ownLane.newGUID(), objectID: ownLane.newGUID(), displayName: name, created: now, secret: secret)
+            let assignments = roles.compactMap { BuiltInRoles.role(named: $0) }.map { role in
+                RoleAssignment(
+                    id: ownLane.newGUID(), principalID: application.objectID, roleID: role.id,
+                    scope: .subscription(instance.subscription), created: now, createdBy: application.objectID)
+            }
+            var event = AuditEvent(
+                time: now, operationName: "ApplicationCreate", status: 201, correlationID: ownLane.nextRequestID())
+            event.principal = .system(tenant: instance.tenant)
+            event.clientInfo = "strongroom"
+            event.resourceID = "/subscriptions/\(instance.subscription)"
+            let recorded = event
+            try await committer.commit(waker: DirectWaker()) { transaction throws(VaultError) in
+                try ApplicationTable.put(application, in: transaction)
+                for assignment in assignments { try RoleAssignmentTable.put(assignment, in: transaction) }
+                return [recorded]
+            }
+            try directory.reload(application.id, from: ownLane.reader)
+            for assignment in assignments { try access.reload(assignment.id, from: ownLane.reader) }
+            return NewClient(application: application, password: password)
+        } catch {
+            throw HouseError(error)
+        }
+    }
+
+    /// Every role that this server knows of its own and of the vaults: for the first client of an evaluation server.
+    package static let allRoles = [
+        "Owner", "Key Vault Administrator", "Key Vault Data Access Administrator", "Key Vault Contributor", "Key Vault Purge Operator",
+        "User Access Administrator",
+    ]
+}

@@ -1,0 +1,51 @@
+package import Audit
+package import Domain
+package import HTTPServer
+package import StoreSQLite
+
+/// Everything that is decided outside the house: where it stands, what it is called, and the world it lives in.
+package struct HouseConfiguration: Sendable {
+    package var folder: String
+    /// Suffix of every host name.
+    package var suffix: String
+    /// The port that clients see; 443 is left out of addresses.
+    package var publicPort: Int
+    package var location = "local"
+    package var resourceGroup = "strongroom"
+    /// Made at the first start when nil; a stored one wins over nil and must equal what is given.
+    package var tenant: GUID?
+    package var subscription: GUID?
+    /// Vaults to make when they are not there yet.
+    package var vaults: [VaultSettings] = []
+    package var limits = HTTPLimits()
+    package var storage = SQLiteStore.Options()
+    package var committer = Committer.Options()
+    package var world = World()
+
+    package struct VaultSettings: Sendable {
+        package let name: VaultName
+        package let retentionDays: Int
+        package let isPurgeProtected: Bool
+
+        package init(name: VaultName, retentionDays: Int = 90, isPurgeProtected: Bool = false) {
+            (self.name, self.retentionDays, self.isPurgeProtected) = (name, retentionDays, isPurgeProtected)
+        }
+    }
+
+    package init(folder: String, suffix: String, publicPort: Int) {
+        (self.folder, self.suffix, self.publicPort) = (folder, suffix, publicPort)
+    }
+
+    /// The suffix with the port behind it, as it stands in addresses.
+    package var authoritySuffix: String { publicPort == 443 ? suffix : "\(suffix):\(publicPort)" }
+}
+
+/// Clock, randomness and log: what comes into the house from outside, so that a test can bring its own.
+package struct World: Sendable {
+    package var wall: @Sendable () -> Timestamp = { Timestamp.systemNow }
+    package var uptime: @Sendable () -> Duration = { Timestamp.systemUptime }
+    package var randomness: CryptoRandomness?
+    package var log: @Sendable (String) -> Void = { StandardError.line($0) }
+
+    package init() {}
+}

@@ -1,0 +1,131 @@
+import ArgumentParser
+import Domain
+import NIOHTTP1
+
+/// Applications of the running server.
+struct App: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Create and look after applications (clients) of a running server.",
+        subcommands: [Create.self, List.self, Disable.self, Enable.self, Delete.self, ResetPassword.self])
+
+    /// What the server tells of an application.
+    struct Description: Decodable {
+        let appId: String
+        let displayName: String
+        let objectId: String
+        let enabled: Bool
+        let created: String
+        let password: String?
+        let tenant: String
+
+        var json: String {
+            var writer = JSONWriter()
+            writer.object { write(to: &$0) }
+            return String(decoding: writer.bytes, as: UTF8.self)
+        }
+
+        func write(to writer: inout JSONWriter) {
+            writer.member("appId", appId)
+            writer.member("displayName", displayName)
+            writer.member("objectId", objectId)
+            if let password { writer.member("password", password) } else { writer.member("enabled", enabled) }
+            writer.member("tenant", tenant)
+        }
+
+        var text: String {
+            var lines = ["appId        \(appId)", "displayName  \(displayName)", "objectId     \(objectId)"]
+            lines.append(password.map { "password     \($0)" } ?? "enabled      \(enabled ? "yes" : "no")")
+            lines.append("tenant       \(tenant)")
+            return lines.joined(separator: "\n")
+        }
+
+        func print(_ format: OutputFormat) { Terminal.print(format == .json ? json : text) }
+    }
+
+    struct Create: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Create an application with a secret, which is shown once.")
+        @Argument(help: "Its display name.") var name: String
+        @Option(help: "text or json.") var output = OutputFormat.text
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws {
+            var body = JSONWriter()
+            body.object { $0.member("displayName", name) }
+            let answer = try await connection.client().call(.POST, "/strongroom/applications", body: body.bytes)
+            try Description.fromJSON(answer).print(output)
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List the applications.")
+        @Option(help: "text or json.") var output = OutputFormat.text
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws {
+            struct Answer: Decodable {
+                let value: [Description]
+            }
+            var limits = JSONLimits()
+            limits.values = 1_000_000
+            let items = try Answer.fromJSON(try await connection.client().call(.GET, "/strongroom/applications"), limits: limits).value
+            if output == .json {
+                var writer = JSONWriter()
+                writer.array { list in for item in items { list.object { item.write(to: &$0) } } }
+                Terminal.print(String(decoding: writer.bytes, as: UTF8.self))
+            } else {
+                Terminal.print(
+                    (["appId                                 objectId                              state     displayName"]
+                        + items.map { "\($0.appId)  \($0.objectId)  \($0.enabled ? "enabled " : "disabled")  \($0.displayName)" })
+                        .joined(separator: "\n"))
+            }
+        }
+    }
+
+    struct Disable: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Refuse an application's secret and tokens from the next request on.")
+        @Argument(help: "The application's appId.") var appID: String
+        @Option(help: "text or json.") var output = OutputFormat.text
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws { try await post("disable", appID, connection).print(output) }
+    }
+
+    struct Enable: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Accept a disabled application again.")
+        @Argument(help: "The application's appId.") var appID: String
+        @Option(help: "text or json.") var output = OutputFormat.text
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws { try await post("enable", appID, connection).print(output) }
+    }
+
+    struct ResetPassword: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "reset-password", abstract: "Replace an application's secret; tokens of the old one are refused.")
+        @Argument(help: "The application's appId.") var appID: String
+        @Option(help: "text or json.") var output = OutputFormat.text
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws { try await post("resetPassword", appID, connection).print(output) }
+    }
+
+    struct Delete: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Delete an application.")
+        @Argument(help: "The application's appId.") var appID: String
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws {
+            _ = try await connection.client().call(.DELETE, "/strongroom/applications/\(try identifier(appID))")
+        }
+    }
+}
+
+private func post(_ action: String, _ appID: String, _ connection: ConnectionOptions) async throws -> App.Description {
+    let path = "/strongroom/applications/\(try identifier(appID))/\(action)"
+    return try App.Description.fromJSON(try await connection.client().call(.POST, path))
+}
+
+private func identifier(_ text: String) throws -> GUID {
+    guard let id = GUID(text) else { throw CommandFailure.usage("'\(text)' is not an appId (a GUID); see 'strongroom app list'") }
+    return id
+}

@@ -1,0 +1,64 @@
+import Operations
+import Management
+import Barrier
+import ArgumentParser
+import Cryptography
+import Domain
+import FoundationEssentials
+import House
+import StoreSQLite
+
+/// A server that configures itself: laptop, CI, evaluation.
+struct Dev: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run a zero-configuration server, durable in its folder.",
+        discussion: "Same code and same security as 'serve'; only the configuration is made for you.")
+
+    @Option(help: "The data folder.") var data = ".strongroom"
+    @Option(help: "The address to listen on. [default: 127.0.0.1 and ::1]") var bind: String?
+    @Option(help: "The port to listen on.") var port = 8_443
+    @Option(help: "The suffix of all host names.") var suffix = "localhost"
+    @Option(name: .customLong("vault"), help: "A vault to make; may be repeated. [default: demo]") var vaults: [String] = []
+    @Option(name: .customLong("hsm"), help: "A Managed HSM pool to name; may be repeated. [default: demohsm]") var hsms: [String] = []
+
+    func run() async throws {
+        let names = try (vaults.isEmpty ? ["demo"] : vaults).map { text in
+            guard let name = VaultName(text) else { throw CommandFailure.usage("'\(text)' is not a valid name for a vault") }
+            return name
+        }
+        let pools = try (hsms.isEmpty ? ["demohsm"] : hsms).map { text in
+            guard let name = VaultName(text) else { throw CommandFailure.usage("'\(text)' is not a valid name for a pool") }
+            return name
+        }
+        guard (1...65_535).contains(port) else { throw CommandFailure.usage("--port must be from 1 to 65535") }
+        guard Settings.isHostSuffix(suffix) else { throw CommandFailure.usage("--suffix must be a host name such as localhost") }
+
+        let engine = try CryptoEngine()
+        let folder = try DataFolder(creating: data)
+        var configuration = HouseConfiguration(folder: folder.path, suffix: suffix.lowercased(), publicPort: port)
+        configuration.vaults = names.map { .init(name: $0) }
+        // The lock comes before anything is written, so that a second start changes nothing.
+        let store = try openStore(folder.path, configuration.storage)
+        let kek = try folder.key(create: true, engine: engine)
+        let house = try await openHouse(configuration, store: store, engine: engine, kek: kek, initializes: .key)
+
+        let hosts = ["*.vault.\(suffix)", "*.managedhsm.\(suffix)"] + ["login", "management", "console"].map { "\($0).\(suffix)" }
+        let named = names.map { "\($0).vault.\(suffix)" } + pools.map { "\($0).managedhsm.\(suffix)" }
+        let certificates = try await OwnCertificates.current(
+            house, hosts: named + hosts + [suffix], addresses: ["127.0.0.1", "::1"])
+        let running = try await RunningServer.start(
+            house, tls: try certificates.tlsContext(), addresses: bind.map { [$0] } ?? ["127.0.0.1", "::1"],
+            optional: bind == nil ? ["::1"] : [], port: port)
+        let files = DevelopmentFiles(folder: folder, house: house, vault: names[0], pool: pools[0])
+        try await files.write(authority: certificates.authority.certificate)
+        Terminal.print(
+            """
+            Strongroom is ready: https://\(names[0]).vault.\(configuration.authoritySuffix)
+              vaults     \(house.vaults.all.map(\.name.description).joined(separator: ", "))
+              client     set -a; . \(folder.file("client.env")); set +a
+              authority  \(folder.file("ca.pem"))
+              audit      strongroom audit verify --data \(folder.path)
+            """)
+        try await running.untilSignalled()
+    }
+}

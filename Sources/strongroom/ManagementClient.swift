@@ -1,0 +1,206 @@
+import ArgumentParser
+import Domain
+import FoundationEssentials
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+
+/// Where the server is and who asks: the environment of the Azure SDKs, overridden by options.
+struct ConnectionOptions: ParsableArguments {
+    @Option(help: "The management address. [default: $ARM_URL]") var armURL: String?
+    @Option(help: "The token service. [default: $AZURE_AUTHORITY_HOST]") var authorityHost: String?
+    @Option(help: "The tenant. [default: $AZURE_TENANT_ID]") var tenant: String?
+    @Option(help: "The client. [default: $AZURE_CLIENT_ID]") var clientID: String?
+    @Option(help: "A file that holds the client's secret. [default: $AZURE_CLIENT_SECRET]") var clientSecretFile: String?
+    @Option(help: "The subscription. [default: $AZURE_SUBSCRIPTION_ID]") var subscription: String?
+    @Option(help: "A PEM bundle of trusted authorities. [default: $SSL_CERT_FILE]") var caFile: String?
+
+    static var environment: [String: String] { ProcessInfo.processInfo.environment }
+
+    func client() throws -> ManagementClient {
+        let environment = Self.environment
+        func need(_ option: String?, _ name: String, _ flag: String) throws -> String {
+            guard let value = option ?? environment[name], !value.isEmpty else {
+                throw CommandFailure.configuration("\(name) is not set; source the server's client.env or give \(flag)")
+            }
+            return value
+        }
+        let secret: String
+        if let clientSecretFile {
+            guard let bytes = DataFolder.read(file: clientSecretFile) else {
+                throw CommandFailure.configuration("the file '\(clientSecretFile)' cannot be read")
+            }
+            secret = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+        } else {
+            secret = try need(nil, "AZURE_CLIENT_SECRET", "--client-secret-file")
+        }
+        return ManagementClient(
+            armURL: try need(armURL, "ARM_URL", "--arm-url"),
+            authority: try need(authorityHost, "AZURE_AUTHORITY_HOST", "--authority-host"),
+            tenant: try need(tenant, "AZURE_TENANT_ID", "--tenant"), clientID: try need(clientID, "AZURE_CLIENT_ID", "--client-id"),
+            secret: SensitiveBytes(secret.utf8), subscription: try need(subscription, "AZURE_SUBSCRIPTION_ID", "--subscription"),
+            caFile: caFile ?? environment["SSL_CERT_FILE"])
+    }
+}
+
+/// Calls the management plane of a running server, as an application.
+final class ManagementClient {
+    private let armURL: String
+    private let authority: String
+    private let tenant: String
+    private let clientID: String
+    private let secret: SensitiveBytes
+    let subscription: String
+    private let caFile: String?
+    private var token: String?
+
+    init(
+        armURL: String, authority: String, tenant: String, clientID: String, secret: SensitiveBytes, subscription: String,
+        caFile: String?
+    ) {
+        self.armURL = armURL.hasSuffix("/") ? String(armURL.dropLast()) : armURL
+        self.authority = authority.hasSuffix("/") ? String(authority.dropLast()) : authority
+        self.tenant = tenant
+        self.clientID = clientID
+        self.secret = secret
+        self.subscription = subscription
+        self.caFile = caFile
+    }
+
+    /// - Throws: with the server's own words when it refuses.
+    func call(_ method: HTTPMethod, _ path: String, body: [UInt8] = []) async throws -> [UInt8] {
+        let token = try await token()
+        let headers: HTTPHeaders = ["Authorization": "Bearer \(token)", "Content-Type": "application/json"]
+        let (status, answer) = try await exchange(method, armURL + path, headers, body)
+        guard status < 300 else { throw CommandFailure(Self.message(status, answer)) }
+        return answer
+    }
+
+    private func token() async throws -> String {
+        if let token { return token }
+        struct Answer: Decodable {
+            let access_token: String
+        }
+        let password = secret.withUnsafeBytes { Self.formEncoded(Array($0)) }
+        let form =
+            "grant_type=client_credentials&client_id=\(Self.formEncoded(Array(clientID.utf8)))&client_secret=\(password)"
+            + "&scope=\(Self.formEncoded(Array((armURL + "/.default").utf8)))"
+        let (status, answer) = try await exchange(
+            .POST, "\(authority)/\(tenant)/oauth2/v2.0/token", ["Content-Type": "application/x-www-form-urlencoded"], Array(form.utf8))
+        guard status == 200, let decoded = try? Answer.fromJSON(answer) else {
+            throw CommandFailure("no token was given: " + Self.message(status, answer))
+        }
+        token = decoded.access_token
+        return decoded.access_token
+    }
+
+    private static func message(_ status: Int, _ answer: [UInt8]) -> String {
+        struct Failure: Decodable {
+            struct Inner: Decodable {
+                let code: String
+                let message: String
+            }
+            let error: Inner
+        }
+        struct OAuth: Decodable {
+            let error_description: String
+        }
+        if let failure = try? Failure.fromJSON(answer) { return "\(failure.error.code): \(failure.error.message)" }
+        if let failure = try? OAuth.fromJSON(answer) { return failure.error_description }
+        return "the server answered with status \(status)"
+    }
+
+    static func formEncoded(_ bytes: [UInt8]) -> String {
+        bytes.map { byte in
+            byte.isASCIILetter || byte.isASCIIDigit || "-._~".utf8.contains(byte)
+                ? String(Unicode.Scalar(byte)) : "%" + Hex.encode([byte]).uppercased()
+        }.joined()
+    }
+
+    // MARK: One exchange on one connection
+
+    private func exchange(
+        _ method: HTTPMethod, _ address: String, _ headers: HTTPHeaders, _ body: [UInt8]
+    ) async throws -> (Int, [UInt8]) {
+        guard let url = URL(string: address), url.scheme == "https", let host = url.host() else {
+            throw CommandFailure.configuration("'\(address)' is not an https address")
+        }
+        var trust = TLSConfiguration.makeClientConfiguration()
+        if let caFile { trust.trustRoots = .file(caFile) }
+        let context: NIOSSLContext
+        do { context = try NIOSSLContext(configuration: trust) } catch {
+            throw CommandFailure.configuration("the trusted authorities '\(caFile ?? "of the system")' cannot be read")
+        }
+        let port = url.port ?? 443
+        var head = HTTPRequestHead(version: .http1_1, method: method, uri: address.pathAndQuery, headers: headers)
+        head.headers.replaceOrAdd(name: "Host", value: port == 443 ? host : "\(host):\(port)")
+        head.headers.replaceOrAdd(name: "Content-Length", value: String(body.count))
+        head.headers.replaceOrAdd(name: "User-Agent", value: "strongroom/\(Strongroom.version)")
+        head.headers.replaceOrAdd(name: "Connection", value: "close")
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let promise = loop.makePromise(of: (Int, [UInt8]).self)
+        let request = head
+        do {
+            let channel = try await ClientBootstrap(group: loop).connectTimeout(.seconds(10)).channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHandler(try NIOSSLClientHandler(context: context, serverHostname: host))
+                    try pipeline.addHTTPClientHandlers()
+                    try pipeline.addHandler(Collector(promise))
+                }
+            }.connect(host: host, port: port).get()
+            try await channel.eventLoop.submit {
+                channel.write(HTTPClientRequestPart.head(request), promise: nil)
+                channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil)
+                channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
+            }.get()
+        } catch {
+            promise.fail(error)
+        }
+        do { return try await promise.futureResult.get() } catch let failure as CommandFailure { throw failure } catch {
+            throw CommandFailure("the server at \(host) port \(port) cannot be reached: \(error); is it running?")
+        }
+    }
+
+    private final class Collector: ChannelInboundHandler {
+        typealias InboundIn = HTTPClientResponsePart
+
+        private let promise: EventLoopPromise<(Int, [UInt8])>
+        private var status = 0
+        private var body: [UInt8] = []
+
+        init(_ promise: EventLoopPromise<(Int, [UInt8])>) { self.promise = promise }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            switch unwrapInboundIn(data) {
+            case .head(let head): status = Int(head.status.code)
+            case .body(let bytes): body.append(contentsOf: bytes.readableBytesView)
+            case .end:
+                promise.succeed((status, body))
+                context.close(promise: nil)
+            }
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            promise.fail(error)
+            context.close(promise: nil)
+        }
+
+        func channelInactive(context: ChannelHandlerContext) {
+            promise.fail(CommandFailure("the server closed the connection"))
+        }
+    }
+}
+
+extension String {
+    /// What follows the authority of an address.
+    fileprivate var pathAndQuery: String {
+        guard let start = dropFirst(8).firstIndex(of: "/") else { return "/" }
+        return String(self[start...])
+    }
+}
+
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+    case text, json
+}

@@ -1,0 +1,110 @@
+import NIOCore
+import Automation
+import CLinux
+import Domain
+import HTTPServer
+import House
+import NIOPosix
+import NIOSSL
+import Store
+import StoreSQLite
+import Cryptography
+import Barrier
+import Threads
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A house with its door open, until a signal closes it.
+struct RunningServer {
+    private static let grace: Duration = .seconds(30)
+
+    let house: House
+    let server: HTTPServer
+    private let group: MultiThreadedEventLoopGroup
+    private let automation: Task<Void, Never>
+
+    /// - Parameters:
+    ///   - optional: addresses that the machine may lack.
+    static func start(
+        _ house: House, tls: NIOSSLContext, addresses: [String], optional: Set<String>, port: Int
+    ) async throws -> RunningServer {
+        // No core dump may hold what the server holds.
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+        _ = strongroom_forbid_dumps()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        let server = try house.makeServer(group: group, tls: tls)
+        for address in addresses {
+            do { _ = try await server.listen(on: [address], port: port) } catch {
+                if optional.contains(address) { continue }
+                house.close()
+                throw CommandFailure("cannot listen on \(address) port \(port): \(error); choose another with --port or --bind")
+            }
+        }
+        let automation = Task { await house.automation.run() }
+        return RunningServer(house: house, server: server, group: group, automation: automation)
+    }
+
+    /// Waits for SIGTERM or SIGINT, then finishes what is in flight and closes everything.
+    func untilSignalled(onHangup reload: @escaping @Sendable () -> Void = {}) async throws {
+        await Signals.termination(onHangup: reload)
+        await server.stop(grace: Self.grace)
+        automation.cancel()
+        await automation.value
+        house.close()
+        try await group.shutdownGracefully()
+    }
+}
+
+/// Signals arrive on a thread that does nothing else.
+enum Signals {
+    /// Before any other thread starts: threads inherit the mask.
+    static func block() {
+        var set = Self.set
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    private static var set: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, signal) }
+        return set
+    }
+
+    static func termination(onHangup reload: @escaping @Sendable () -> Void) async {
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            _ = BlockingThread.start(name: "signals") {
+                var set = Self.set
+                var signal: Int32 = 0
+                while sigwait(&set, &signal) == 0 {
+                    if signal == SIGHUP {
+                        reload()
+                    } else {
+                        break
+                    }
+                }
+                continuation.resume()
+            }
+        }
+    }
+}
+
+func openStore(_ folder: String, _ options: SQLiteStore.Options) throws -> SQLiteStore {
+    do throws(StoreError) {
+        return try SQLiteStore(folder: folder, options: options)
+    } catch {
+        throw CommandFailure("the data folder '\(folder)' cannot be opened: \(error.text)")
+    }
+}
+
+func openHouse(
+    _ configuration: HouseConfiguration, store: SQLiteStore, engine: CryptoEngine, kek: SensitiveBytes,
+    initializes source: Barrier.KEKSource? = nil
+) async throws -> House {
+    do throws(HouseError) {
+        return try await House(configuration, store: store, engine: engine, kek: kek, initializes: source)
+    } catch {
+        throw CommandFailure(error.text)
+    }
+}

@@ -1,0 +1,179 @@
+import Identity
+import ArgumentParser
+import Barrier
+import Cryptography
+import Domain
+import FoundationEssentials
+import HTTPServer
+import House
+import NIOSSL
+import Store
+import StoreSQLite
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The production server.
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run the server by a configuration file.",
+        discussion: """
+            Members: dataFolder, suffix, listen {addresses, port, publicPort}, tls {certificate, privateKey},
+            unseal {passphrase: "stdin" | "fd:N" | "credential:NAME"}, tenant, subscription, resourceGroup, location,
+            vaults [{name, retentionDays, purgeProtection}], audit {durability: "synced" | "written"}.
+            The certificate files are read again when they change, and on SIGHUP.
+            """)
+
+    @Option(help: "The configuration file (JSON, comments allowed).") var config: String
+
+    func run() async throws {
+        let settings = try Settings(file: config, environment: ProcessInfo.processInfo.environment)
+        let engine = try CryptoEngine()
+        let folder = try DataFolder(existing: settings.dataFolder)
+        let store = try openStore(folder.path, settings.house.storage)
+        let kek = try Passphrase.kek(settings, store: store, engine: engine)
+        let house = try await openHouse(settings.house, store: store, engine: engine, kek: kek)
+        if settings.auditDurability == "written" {
+            StandardError.line("audit.durability is 'written': records of reads may be lost in a power cut")
+        }
+        let files = CertificateFiles(certificate: settings.certificate, privateKey: settings.privateKey)
+        let running = try await RunningServer.start(
+            house, tls: try files.load(), addresses: settings.addresses, optional: ["::"], port: settings.port)
+        let server = running.server
+        let watch = Task { await files.watch { server.replaceTLS($0) } }
+        Terminal.print("Strongroom is ready: https://<vault>.vault.\(settings.house.authoritySuffix)")
+        try await running.untilSignalled(onHangup: { files.reload { server.replaceTLS($0) } })
+        watch.cancel()
+    }
+}
+
+/// Makes the keys of a new data folder and its first client.
+struct Init: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Initialise the data folder of 'serve' and print its first client as JSON, once.")
+
+    @Option(help: "The configuration file of 'serve'.") var config: String
+
+    func run() async throws {
+        let settings = try Settings(file: config, environment: ProcessInfo.processInfo.environment)
+        let engine = try CryptoEngine()
+        let folder = try DataFolder(creating: settings.dataFolder)
+        let store = try openStore(folder.path, settings.house.storage)
+        guard try Barrier.kekSource(of: store.connection()) == nil else {
+            throw CommandFailure("the data folder '\(folder.path)' is initialised already")
+        }
+        let salt = try engine.random(count: 16)
+        let passphrase = try Passphrase.read(settings.passphrase)
+        guard passphrase.count >= 12 else { throw CommandFailure.configuration("the passphrase must be at least 12 bytes long") }
+        let kek = try engine.scrypt(passphrase, salt: salt, cost: .passphrase)
+        let house = try await openHouse(
+            settings.house, store: store, engine: engine, kek: kek, initializes: .passphrase(salt: salt, cost: .passphrase))
+        let client = try await house.makeClient(named: "strongroom-administrator", roles: ["Owner"])
+        var json = JSONWriter()
+        json.object { json in
+            json.member("appId", client.application.id)
+            json.member("displayName", client.application.displayName)
+            json.member("objectId", client.application.objectID)
+            json.member("password", client.password)
+            json.member("tenant", house.instance.tenant)
+            json.member("subscription", house.instance.subscription)
+        }
+        house.close()
+        Terminal.print(String(decoding: json.bytes, as: UTF8.self))
+    }
+}
+
+/// A passphrase comes from where no other process can see it: never from the environment or the command line.
+enum Passphrase {
+    static func kek(_ settings: Settings, store: SQLiteStore, engine: CryptoEngine) throws -> SensitiveBytes {
+        do {
+            switch try Barrier.kekSource(of: try store.connection()) {
+            case nil: throw CommandFailure(HouseError.notInitialized.text)
+            case .key:
+                throw CommandFailure.configuration("this data folder belongs to 'strongroom dev'; 'serve' takes one made by 'strongroom init'")
+            case .passphrase(let salt, let cost):
+                return try engine.scrypt(try read(settings.passphrase), salt: salt, cost: cost)
+            }
+        } catch let failure as Barrier.Failure {
+            throw CommandFailure("the data folder cannot be unsealed: \(failure)")
+        }
+    }
+
+    /// - Parameter source: `stdin`, `fd:N`, or `credential:NAME` (a systemd credential).
+    static func read(_ source: String) throws -> SensitiveBytes {
+        if source == "stdin" { return try line(STDIN_FILENO) }
+        if source.hasPrefix("fd:"), let descriptor = Int32(source.dropFirst(3)), descriptor > 2 { return try line(descriptor) }
+        if source.hasPrefix("credential:") {
+            let name = source.dropFirst(11)
+            guard let folder = ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"], !name.isEmpty, !name.contains("/") else {
+                throw CommandFailure.configuration("there is no systemd credential '\(name)'; see LoadCredential= in systemd.exec")
+            }
+            let descriptor = open("\(folder)/\(name)", O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { throw CommandFailure.configuration("the systemd credential '\(name)' cannot be read") }
+            defer { close(descriptor) }
+            return try line(descriptor)
+        }
+        throw CommandFailure.configuration("unseal.passphrase must be 'stdin', 'fd:N' or 'credential:NAME'")
+    }
+
+    /// The bytes up to a line break or the end.
+    private static func line(_ descriptor: Int32) throws -> SensitiveBytes {
+        var bytes = [UInt8](repeating: 0, count: 1_025)
+        var count = 0
+        defer { explicit_bzero(&bytes, bytes.count) }
+        while count < bytes.count {
+            let got = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + count, 1) }
+            if got < 0, errno == EINTR { continue }
+            guard got > 0, bytes[count] != UInt8(ascii: "\n") else { break }
+            count += 1
+        }
+        guard (1...1_024).contains(count) else { throw CommandFailure.configuration("no passphrase of 1 to 1024 bytes could be read") }
+        return SensitiveBytes(bytes[..<count])
+    }
+}
+
+/// The TLS files of `serve`, read again when they change.
+struct CertificateFiles: Sendable {
+    let certificate: String
+    let privateKey: String
+
+    func load() throws -> NIOSSLContext {
+        do {
+            return try HTTPServer.tlsContext(
+                certificateChain: try NIOSSLCertificate.fromPEMFile(certificate),
+                privateKey: try NIOSSLPrivateKey(file: privateKey, format: .pem))
+        } catch {
+            throw CommandFailure.configuration("the TLS files '\(certificate)' and '\(privateKey)' cannot be used: \(error)")
+        }
+    }
+
+    /// A pair that cannot be used leaves the one in use as it is.
+    func reload(_ use: (NIOSSLContext) -> Void) {
+        do {
+            use(try load())
+            StandardError.line("tls: the certificate was read again")
+        } catch {
+            StandardError.line("tls: the certificate was not read again: \((error as? CommandFailure)?.text ?? "\(error)")")
+        }
+    }
+
+    func watch(_ use: @Sendable (NIOSSLContext) -> Void) async {
+        var seen = stamp
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(2))
+            let now = stamp
+            if now != seen {
+                seen = now
+                reload(use)
+            }
+        }
+    }
+
+    private var stamp: [Int] {
+        [certificate, privateKey].flatMap { path in
+            var status = stat()
+            guard stat(path, &status) == 0 else { return [0, 0, 0] }
+            return [status.st_mtim.tv_sec, status.st_mtim.tv_nsec, Int(status.st_ino)]
+        }
+    }
+}

@@ -1,0 +1,212 @@
+import Audit
+import Domain
+import FoundationEssentials
+import House
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The configuration file of `strongroom serve`: JSON with comments (JSON5). A member it does not know is an error, so that a
+/// mistyped one cannot be silently ignored.
+struct Settings: Sendable {
+    var dataFolder = ""
+    var suffix = ""
+    var addresses = ["0.0.0.0", "::"]
+    var port = 8_443
+    var publicPort = 443
+    var certificate = ""
+    var privateKey = ""
+    var passphrase = ""
+    var tenant: GUID?
+    var subscription: GUID?
+    var resourceGroup = "strongroom"
+    var location = "local"
+    var vaults: [HouseConfiguration.VaultSettings] = []
+    var auditDurability = "synced"
+
+    /// - Throws: with status 78 and the member at fault.
+    init(file: String, environment: [String: String]) throws {
+        guard let bytes = DataFolder.read(file: file) else {
+            throw CommandFailure.configuration("the configuration file '\(file)' cannot be read")
+        }
+        let decoder = JSONDecoder()
+        decoder.allowsJSON5 = true
+        try Self.requireKnownMembers(bytes, decoder, file)
+        let content: File
+        do { content = try decoder.decode(File.self, from: Data(bytes)) } catch {
+            throw CommandFailure.configuration("the configuration file '\(file)' is wrong: \(Self.describe(error))")
+        }
+        dataFolder = content.dataFolder
+        suffix = content.suffix.lowercased()
+        addresses = content.listen?.addresses ?? addresses
+        port = content.listen?.port ?? port
+        publicPort = content.listen?.publicPort ?? port
+        certificate = content.tls.certificate
+        privateKey = content.tls.privateKey
+        passphrase = content.unseal.passphrase
+        tenant = content.tenant
+        subscription = content.subscription
+        resourceGroup = content.resourceGroup ?? resourceGroup
+        location = content.location ?? location
+        auditDurability = content.audit?.durability ?? auditDurability
+        try override(with: environment)
+        try validate()
+        for vault in content.vaults ?? [] {
+            guard let name = VaultName(vault.name) else { throw Self.wrong("vaults.name", "'\(vault.name)' is not a valid name") }
+            let days = vault.retentionDays ?? 90
+            guard (7...90).contains(days) else { throw Self.wrong("vaults.retentionDays", "it must be from 7 to 90") }
+            vaults.append(.init(name: name, retentionDays: days, isPurgeProtected: vault.purgeProtection ?? false))
+        }
+    }
+
+    private mutating func override(with environment: [String: String]) throws {
+        if let value = environment["STRONGROOM_DATA_FOLDER"] { dataFolder = value }
+        if let value = environment["STRONGROOM_SUFFIX"] { suffix = value.lowercased() }
+        if let value = environment["STRONGROOM_TLS_CERTIFICATE"] { certificate = value }
+        if let value = environment["STRONGROOM_TLS_PRIVATE_KEY"] { privateKey = value }
+        if let value = environment["STRONGROOM_AUDIT_DURABILITY"] { auditDurability = value }
+        for (name, path) in [("STRONGROOM_PORT", \Settings.port), ("STRONGROOM_PUBLIC_PORT", \Settings.publicPort)] {
+            guard let value = environment[name] else { continue }
+            guard let number = Int(value) else { throw Self.wrong(name, "it must be a number") }
+            self[keyPath: path] = number
+        }
+        let known: Set = [
+            "STRONGROOM_DATA_FOLDER", "STRONGROOM_SUFFIX", "STRONGROOM_TLS_CERTIFICATE", "STRONGROOM_TLS_PRIVATE_KEY",
+            "STRONGROOM_AUDIT_DURABILITY", "STRONGROOM_PORT", "STRONGROOM_PUBLIC_PORT",
+        ]
+        for name in environment.keys where name.hasPrefix("STRONGROOM_") && !known.contains(name) {
+            let hint = name.contains("PASS") || name.contains("SECRET") ? "a passphrase is never taken from the environment" : "it means nothing"
+            throw Self.wrong("environment variable \(name)", hint)
+        }
+    }
+
+    private func validate() throws {
+        guard dataFolder.hasPrefix("/") else { throw Self.wrong("dataFolder", "it must be an absolute path") }
+        guard Self.isHostSuffix(suffix) else { throw Self.wrong("suffix", "it must be a host name such as kv.example.com") }
+        guard !addresses.isEmpty else { throw Self.wrong("listen.addresses", "it must name an address") }
+        for (name, value) in [("listen.port", port), ("listen.publicPort", publicPort)] {
+            guard (1...65_535).contains(value) else { throw Self.wrong(name, "it must be from 1 to 65535") }
+        }
+        guard ["synced", "written"].contains(auditDurability) else {
+            throw Self.wrong("audit.durability", "it must be 'synced' or 'written'")
+        }
+        guard Scope.isResourceGroupName(resourceGroup) else { throw Self.wrong("resourceGroup", "it is not a valid name") }
+        guard (1...64).contains(location.utf8.count), location.utf8.allSatisfy({ $0.isASCIILetter || $0.isASCIIDigit || $0 == 0x2D }) else {
+            throw Self.wrong("location", "it must be letters, digits and hyphens")
+        }
+        var status = stat()
+        guard stat(privateKey, &status) == 0 else { throw Self.wrong("tls.privateKey", "the file '\(privateKey)' cannot be read") }
+        guard status.st_mode & 0o007 == 0 else {
+            throw Self.wrong("tls.privateKey", "others may read '\(privateKey)'; run 'chmod 640' or stricter on it")
+        }
+        guard access(certificate, R_OK) == 0 else { throw Self.wrong("tls.certificate", "the file '\(certificate)' cannot be read") }
+    }
+
+    var house: HouseConfiguration {
+        var configuration = HouseConfiguration(folder: dataFolder, suffix: suffix, publicPort: publicPort)
+        configuration.tenant = tenant
+        configuration.subscription = subscription
+        configuration.resourceGroup = resourceGroup
+        configuration.location = location
+        configuration.vaults = vaults
+        configuration.committer.syncsReads = auditDurability == "synced"
+        return configuration
+    }
+
+    static func isHostSuffix(_ text: String) -> Bool {
+        (1...200).contains(text.utf8.count)
+            && text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
+                (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
+                    && label.utf8.allSatisfy { $0.isASCIILetter || $0.isASCIIDigit || $0 == 0x2D }
+            }
+    }
+
+    private static func wrong(_ name: String, _ reason: String) -> CommandFailure {
+        .configuration("\(name) in the configuration is wrong: \(reason)")
+    }
+
+    private static func describe(_ error: any Error) -> String {
+        switch error {
+        case DecodingError.keyNotFound(let key, let context):
+            "'\((context.codingPath + [key]).map(\.stringValue).joined(separator: "."))' is missing"
+        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+            "'\(context.codingPath.map(\.stringValue).joined(separator: "."))' has the wrong type"
+        case DecodingError.dataCorrupted(let context): context.debugDescription
+        default: "\(error)"
+        }
+    }
+}
+
+extension Settings {
+    /// The file's own shape.
+    private struct File: Decodable {
+        struct Listen: Decodable {
+            let addresses: [String]?
+            let port: Int?
+            let publicPort: Int?
+        }
+        struct TLS: Decodable {
+            let certificate: String
+            let privateKey: String
+        }
+        struct Unseal: Decodable {
+            let passphrase: String
+        }
+        struct Vault: Decodable {
+            let name: String
+            let retentionDays: Int?
+            let purgeProtection: Bool?
+        }
+        struct Audit: Decodable {
+            let durability: String?
+        }
+
+        static let members: Set = [
+            "dataFolder", "suffix", "listen", "listen.addresses", "listen.port", "listen.publicPort", "tls", "tls.certificate",
+            "tls.privateKey", "unseal", "unseal.passphrase", "tenant", "subscription", "resourceGroup", "location", "vaults",
+            "vaults.name", "vaults.retentionDays", "vaults.purgeProtection", "audit", "audit.durability",
+        ]
+        let dataFolder: String
+        let suffix: String
+        let listen: Listen?
+        let tls: TLS
+        let unseal: Unseal
+        let tenant: GUID?
+        let subscription: GUID?
+        let resourceGroup: String?
+        let location: String?
+        let vaults: [Vault]?
+        let audit: Audit?
+    }
+
+    /// The names of all members of a JSON text, as paths; elements of an array count as the array.
+    private struct MemberPaths: Decodable {
+        var paths: Set<String> = []
+
+        private struct Name: CodingKey {
+            let stringValue: String
+            let intValue: Int? = nil
+            init(stringValue: String) { self.stringValue = stringValue }
+            init?(intValue: Int) { nil }
+        }
+
+        init(from decoder: any Decoder) throws {
+            if let object = try? decoder.container(keyedBy: Name.self) {
+                for name in object.allKeys {
+                    paths.insert(name.stringValue)
+                    let inner = try object.decode(MemberPaths.self, forKey: name)
+                    paths.formUnion(inner.paths.map { name.stringValue + "." + $0 })
+                }
+            } else if var array = try? decoder.unkeyedContainer() {
+                while !array.isAtEnd { paths.formUnion(try array.decode(MemberPaths.self).paths) }
+            }
+        }
+    }
+
+    private static func requireKnownMembers(_ bytes: [UInt8], _ decoder: JSONDecoder, _ file: String) throws {
+        let paths = (try? decoder.decode(MemberPaths.self, from: Data(bytes)).paths) ?? []
+        if let unknown = paths.subtracting(File.members).sorted().first {
+            throw wrong("'\(unknown)'", "there is no such member")
+        }
+    }
+}
