@@ -10,6 +10,7 @@ COMMANDS = [
     [],
     ["dev"],
     ["serve"],
+    ["init"],
     ["app"],
     ["app", "create"],
     ["app", "list"],
@@ -24,6 +25,11 @@ COMMANDS = [
     ["audit"],
     ["audit", "verify"],
     ["audit", "export"],
+    ["barrier"],
+    ["barrier", "rotate"],
+    ["backup-key"],
+    ["backup-key", "export"],
+    ["backup-key", "import"],
     ["operations"],
 ]
 

@@ -43,6 +43,6 @@ def flipped(value: bytes, at: int) -> bytes:
 
 
 def copy_of(folder: Path, to: Path) -> Path:
-    """A copy of a stopped server's data folder."""
-    shutil.copytree(folder, to)
+    """A copy of a stopped server's data folder, without the space it keeps in reserve."""
+    shutil.copytree(folder, to, ignore=shutil.ignore_patterns("reserve"))
     return to

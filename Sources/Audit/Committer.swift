@@ -298,8 +298,9 @@ package final class Committer: @unchecked Sendable {
     /// A disk that hangs must not hang the callers: whoever waited for longer than the deadline is told.
     private func watch() {
         while true {
-            let stopped = queue.wait(timeout: .milliseconds(250)) { $0.isStopping ? true : nil } ?? false
-            if stopped { return }
+            // It sleeps and does not wait: a signal meant for the writer would wake it instead.
+            sleepThread(.milliseconds(100))
+            if queue.withLock({ $0.isStopping }) { return }
             let limit = ContinuousClock.now - options.deadline
             let late = queue.withLock { queue in (queue.running + queue.waiting).filter { $0.submitted < limit } }
             guard !late.isEmpty else { continue }

@@ -62,7 +62,7 @@ struct DataFolder {
 
     /// The key-encryption key of an evaluation server: 32 bytes in a file that only its user can read.
     ///
-    /// - Parameter create: make one when there is none and no database yet.
+    /// - Parameter create: make one when there is none: right only when nothing was sealed yet.
     func key(create: Bool, engine: CryptoEngine) throws -> SensitiveBytes {
         let name = "kek"
         var status = stat()
@@ -75,7 +75,7 @@ struct DataFolder {
             }
             return SensitiveBytes(bytes)
         }
-        guard create, access(file("strongroom.db"), F_OK) != 0 else {
+        guard create else {
             throw CommandFailure.configuration("the key file '\(file(name))' is missing; without it the data cannot be opened")
         }
         let key = try engine.randomKey(count: 32)

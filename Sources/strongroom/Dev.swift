@@ -6,6 +6,7 @@ import Cryptography
 import Domain
 import FoundationEssentials
 import House
+import Store
 import StoreSQLite
 
 /// A server that configures itself: laptop, CI, evaluation.
@@ -39,7 +40,8 @@ struct Dev: AsyncParsableCommand {
         configuration.vaults = names.map { .init(name: $0) }
         // The lock comes before anything is written, so that a second start changes nothing.
         let store = try openStore(folder.path, configuration.storage)
-        let kek = try folder.key(create: true, engine: engine)
+        let isNew = try Barrier.kekSource(of: try store.connection()) == nil
+        let kek = try folder.key(create: isNew, engine: engine)
         let house = try await openHouse(configuration, store: store, engine: engine, kek: kek, initializes: .key)
 
         let hosts = ["*.vault.\(suffix)", "*.managedhsm.\(suffix)"] + ["login", "management", "console"].map { "\($0).\(suffix)" }
