@@ -11,6 +11,8 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
+    // Rooms are small and call one another on every request: without this nothing is inlined across a wall.
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 func room(_ name: String, on rooms: [String] = [], with products: [Target.Dependency] = []) -> [Target] {
@@ -77,6 +79,25 @@ targets += [
         ] + nio + [argumentParser],
         swiftSettings: settings)
 ]
+
+// what tests stand on: a disk that fails on demand, the store's contract, a whole house in a temporary folder
+func support(_ name: String, on rooms: [String]) -> [Target] {
+    [
+        .target(
+            name: name, dependencies: rooms.map { .init(stringLiteral: $0) }, path: "Tests/Support/\(name)", swiftSettings: settings)
+    ]
+}
+targets += [.target(name: "CFaultDisk", dependencies: ["CSQLite"], path: "Tests/Support/CFaultDisk")]
+targets += support("StoreTesting", on: ["Domain", "Threads", "Store"])
+targets += support(
+    "StrongroomTesting",
+    on: [
+        "CFaultDisk", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access", "Operations",
+        "House",
+    ])
+targets += tests("Domain", on: ["Domain"])
+targets += tests("Store", on: ["Store", "StoreTesting"])
+targets += tests("StoreSQLite", on: ["Domain", "Store", "StoreSQLite", "StoreTesting", "StrongroomTesting"])
 
 let package = Package(
     name: "strongroom",

@@ -14,7 +14,7 @@ import tempfile
 import time
 
 import report
-from programs import HERE, BenchmarkError, Disk, Nginx, Strongroom, cipher, wrk, wrk_seed
+from programs import HERE, BenchmarkError, Disk, Nginx, Strongroom, cipher, foreign_cpu_seconds, wrk, wrk_seed
 
 PARTS = ["rest", "start", "list", "get", "random", "set"]
 NAMES_TO_LIST = 10_000
@@ -91,7 +91,10 @@ def rounds(server, nginx, disk, settings):
     for number in range(settings["rounds"]):
         for part in wanted:
             time.sleep(0.5)
+            begin, foreign = time.monotonic(), foreign_cpu_seconds(server.pids + nginx.pids)
             result = runs[part]()
+            foreign = foreign_cpu_seconds(server.pids + nginx.pids) - foreign
+            result["others"] = foreign / (time.monotonic() - begin) / os.cpu_count()
             if part in yardsticks:
                 result["ratio"] = result["rate"] / measured[yardsticks[part]][-1]["rate"]
             measured[part].append(result)
@@ -115,6 +118,7 @@ def measure(binary, settings, folder, running):
         results["rest"] = {"empty": resident_at_rest(server)}
     if set(only) - {"list"}:
         seed(server, "demo", settings["secrets"])
+        results["disk_use"] = {"mib": sum(file.stat().st_blocks for file in server.data.iterdir()) * 512 / 2**20}
     if "start" in only:
         times = start_times(server)
         results["start"] = {"seconds": statistics.median(times), "all": times}
@@ -147,11 +151,11 @@ def main():
     settings = settings_from_environment()
     binary = os.environ["STRONGROOM_BINARY"]
     root = HERE.parent
-    revision = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True).stdout.strip() or "unknown"
+    describe = ["git", "describe", "--always", "--dirty"]
+    revision = subprocess.run(describe, cwd=root, capture_output=True, text=True).stdout.strip() or "unknown"
     before = machine()
     with contextlib.ExitStack() as running:
-        # Beside the repository's build products and not in /tmp, which may be memory: the disk is part of what is measured.
+        # Beside the build products and not in /tmp, which may be memory: the disk is part of what is measured.
         (root / ".build").mkdir(exist_ok=True)
         folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=root / ".build"))
         running.callback(shutil.rmtree, folder, ignore_errors=True)

@@ -49,6 +49,13 @@ def cpu_seconds(pids):
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def foreign_cpu_seconds(pids):
+    """What all other programs of the machine have used so far: all but these processes, this one and its children."""
+    user, nice, system, _, _, irq, softirq = map(int, pathlib.Path("/proc/stat").read_text().split()[1:8])
+    busy = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    return busy - cpu_seconds(pids) - sum(os.times()[:4])
+
+
 def stop(process, patience=40):
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -180,7 +187,7 @@ class Nginx:
             cwd=self.folder, check=True, capture_output=True)
         configuration = (HERE / "nginx.conf").read_text()
         for name, value in {
-            "USER": f"{getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}",  # or its workers may not read the folder
+            "USER": f"{getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}",  # whom its workers run as
             "FOLDER": str(self.folder), "PORT": str(self.port), "HOST": HOST,
         }.items():
             configuration = configuration.replace(f"@{name}@", value)
@@ -210,7 +217,7 @@ class Nginx:
 
 
 def cipher(port):
-    """The TLS version and cipher suite that a server on this port agrees on with OpenSSL's defaults, as wrk has them."""
+    """The TLS version and cipher suite that a server agrees on with OpenSSL's defaults, as wrk has them."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with socket.create_connection(("127.0.0.1", port), 10) as plain:

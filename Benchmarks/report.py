@@ -38,16 +38,26 @@ def cell(row, name, width, digits):
 
 def show(report):
     settings, results, machine = report["settings"], report["results"], report["machine"]
-    print(f"\nStrongroom {report['revision']} on {machine['cores']} x {machine['cpu']}, load at start {machine['load']:.2f}")
+    print(f"\nStrongroom {report['revision']} on {machine['cores']} x {machine['cpu']}, "
+          f"load at start {machine['load']:.2f}")
     tls = [f"{name} {suite}" for name, suite in machine["tls"].items()]
     print(", ".join([f"{settings['rounds']} rounds of {settings['seconds']} s", "32 connections",
                      f"{settings['secrets']:,} secrets", *tls]) + "\n")
     if any(part in results for part in TITLES):
-        print(f"{'median of rounds':26}{'rate/s':>10}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}   each round's rate")
+        print(f"{'median of rounds':26}{'rate/s':>10}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}"
+              "   each round's rate")
     for part, title in TITLES.items():
         if row := results.get(part):
-            print(f"{title:26}" + cell(row, "rate", 10, 0) + cell(row, "ratio", 8, 2) + cell(row, "p50", 9, 2)
-                  + cell(row, "p99", 9, 2) + cell(row, "cpu", 9, 1) + "   " + " ".join(f"{rate:,.0f}" for rate in row["rates"]))
+            cells = [("rate", 10, 0), ("ratio", 8, 2), ("p50", 9, 2), ("p99", 9, 2), ("cpu", 9, 1)]
+            print(f"{title:26}" + "".join(cell(row, *place) for place in cells)
+                  + "   " + " ".join(f"{rate:,.0f}" for rate in row["rates"]))
+    if "disk_use" in results:
+        print(f"\ndata folder after seeding: {results['disk_use']['mib']:.0f} MiB", end="")
+    if "after" in results:
+        print(f"; memory after the load: {results['after']['resident']:.1f} MiB")
+        others = max(results[part]["others"] for part in TITLES if part in results)
+        if others > 0.05:
+            print(f"DO NOT TRUST the rates and ratios: other programs used up to {others:.0%} of the machine meanwhile")
     print(f"\n{'goal':44}{'reached':>14}{'limit':>10}")
     for goal in report["goals"]:
         value, unit = goal["value"], goal["unit"]

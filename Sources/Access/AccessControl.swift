@@ -15,11 +15,13 @@ package struct Grant: Sendable {
 
 /// The scopes that contain a vault, from the vault outwards; made once for a vault.
 package struct ScopeChain: Sendable {
+    package let name: VaultName
     package let vault: Scope
     /// Keys of the scopes whose assignments reach everything in the vault.
     package let keys: [String]
 
     package init(vault: VaultName, group: String, subscription: GUID) {
+        name = vault
         self.vault = .vault(vault, group: group, subscription: subscription)
         keys = [self.vault.key, Scope.resourceGroup(group, in: subscription).key, Scope.subscription(subscription).key]
     }
@@ -96,7 +98,7 @@ struct Assignments: Sendable {
 package final class AccessDecider {
     private struct Question: Hashable {
         let principal: GUID
-        let vault: String
+        let vault: VaultName
     }
 
     private let control: AccessControl
@@ -117,7 +119,7 @@ package final class AccessDecider {
         _ permission: Permission, to principal: Principal, on chain: ScopeChain, object: (name: ObjectName, collection: String)?
     ) -> Grant? {
         refresh()
-        let question = Question(principal: principal.objectID, vault: chain.vault.key)
+        let question = Question(principal: principal.objectID, vault: chain.name)
         let held = onVault[question] ?? remember(question, chain)
         for assigned in held where assigned.permissions.contains(permission) {
             return Grant(permission: permission, assignmentID: assigned.assignmentID)

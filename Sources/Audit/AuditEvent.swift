@@ -36,12 +36,15 @@ package struct AuditEvent: Sendable {
     }
 }
 
+/// A record in its stored form.
+package typealias AuditRecord = [UInt8]
+
 extension AuditEvent {
     static let kind: UInt8 = 1
     private static let format: UInt8 = 1
 
     /// The stored form; see `docs/audit-format.md`.
-    package func encoded() -> [UInt8] {
+    package func encoded() -> AuditRecord {
         var record = ByteWriter(reserving: 384)
         record.byte(Self.kind)
         record.byte(Self.format)
@@ -52,7 +55,8 @@ extension AuditEvent {
         record.string(resultDescription)
         record.guid(correlationID)
         record.string(callerAddress)
-        record.optional(principal) { record, principal in
+        record.byte(principal == nil ? 0 : 1)
+        if let principal {
             record.byte(principal.kind.rawValue)
             record.guid(principal.objectID)
             record.guid(principal.applicationID)
@@ -65,8 +69,8 @@ extension AuditEvent {
         record.string(resourceID)
         record.string(apiVersion)
         record.string(tlsVersion)
-        record.optional(isAuthorized) { $0.byte($1 ? 1 : 0) }
-        record.optional(assignmentID) { $0.guid($1) }
+        record.optional(isAuthorized)
+        record.optional(assignmentID)
         return record.bytes
     }
 
@@ -75,10 +79,10 @@ extension AuditEvent {
         guard record.byte() == Self.kind, record.byte() == Self.format, let time = record.integer(Int64.self),
             let duration = record.integer(Int64.self), let operationName = record.string(), let status = record.integer(UInt16.self),
             let resultDescription = record.string(), let correlationID = record.guid(), let callerAddress = record.string(),
-            let principal = record.optional(Self.principal), let clientInfo = record.string(), let requestURI = record.string(),
+            let principal = Self.optionalPrincipal(&record), let clientInfo = record.string(), let requestURI = record.string(),
             let objectID = record.string(), let resourceID = record.string(), let apiVersion = record.string(),
-            let tlsVersion = record.string(), let isAuthorized = record.optional({ $0.byte().map { $0 == 1 } }),
-            let assignmentID = record.optional({ $0.guid() }), record.isAtEnd
+            let tlsVersion = record.string(), let isAuthorized = record.optionalFlag(),
+            let assignmentID = record.optionalGUID(), record.isAtEnd
         else { return nil }
         self.time = Timestamp(nanoseconds: time)
         durationNanoseconds = duration
@@ -96,6 +100,14 @@ extension AuditEvent {
         self.tlsVersion = tlsVersion
         self.isAuthorized = isAuthorized
         self.assignmentID = assignmentID
+    }
+
+    private static func optionalPrincipal(_ record: inout ByteReader) -> Principal?? {
+        switch record.flag() {
+        case nil: nil
+        case false?: .some(nil)
+        case true?: principal(&record).map { .some($0) }
+        }
     }
 
     private static func principal(_ record: inout ByteReader) -> Principal? {

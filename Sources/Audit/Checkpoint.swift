@@ -33,7 +33,7 @@ package struct Checkpoint: Sendable, Equatable {
 
     private static func statement(_ chain: AuditChain, _ time: Timestamp) -> [UInt8] {
         var statement = ByteWriter()
-        statement.raw("strongroom audit checkpoint v1\n".utf8)
+        statement.raw(Array("strongroom audit checkpoint v1\n".utf8))
         statement.integer(chain.sequence)
         statement.raw(chain.hash.bytes)
         statement.integer(time.nanoseconds)

@@ -7,25 +7,25 @@ import Synchronization
 ///
 /// Settled exactly once, by the committer or by the watchdog, whichever comes first.
 final class CommitRequest: @unchecked Sendable {
-    // Unchecked: `events` and `failure` are written by the committer thread while the request is running, and read after it
+    // Unchecked: `records` and `failure` are written by the committer thread while the request is running, and read after it
     // was settled through `state`, which orders the two.
     enum State: UInt8, AtomicRepresentable { case queued, running, settled }
 
-    typealias Body = @Sendable (Transaction) throws(VaultError) -> [AuditEvent]
+    typealias Body = @Sendable (Transaction) throws(VaultError) -> [AuditRecord]
 
     let state = Atomic(State.queued)
     let waker: any Waker
     let submitted: ContinuousClock.Instant
     let body: Body?
     let isSlow: Bool
-    var events: [[UInt8]]
+    var records: [AuditRecord]
     var failure: VaultError?
     private var continuation: UnsafeContinuation<VaultError?, Never>?
 
     init(
-        events: [[UInt8]], body: Body?, isSlow: Bool, waker: any Waker, continuation: UnsafeContinuation<VaultError?, Never>
+        records: [AuditRecord], body: Body?, isSlow: Bool, waker: any Waker, continuation: UnsafeContinuation<VaultError?, Never>
     ) {
-        (self.events, self.body, self.isSlow, self.waker, self.continuation) = (events, body, isSlow, waker, continuation)
+        (self.records, self.body, self.isSlow, self.waker, self.continuation) = (records, body, isSlow, waker, continuation)
         submitted = .now
     }
 

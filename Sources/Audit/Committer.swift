@@ -36,6 +36,7 @@ package final class Committer: @unchecked Sendable {
     private let queue = Monitor(Queue())
     private let store: any Store
     private let cipher: RecordCipher
+    private let cache: SealedCache?
     private let hasher: SHA256Hasher
     private let checkpointKey: Ed25519PrivateKey
     private let checkpointFile: CheckpointFile
@@ -59,11 +60,12 @@ package final class Committer: @unchecked Sendable {
     package var isWritable: Bool { writable.load(ordering: .relaxed) }
 
     package init(
-        store: any Store, keyring: Keyring, engine: CryptoEngine, checkpointKey: Ed25519PrivateKey, checkpointFile: CheckpointFile,
+        store: any Store, keyring: Keyring, cache: SealedCache?, engine: CryptoEngine, checkpointKey: Ed25519PrivateKey, checkpointFile: CheckpointFile,
         chain: AuditChain, options: Options, now: @escaping @Sendable () -> Timestamp, log: @escaping @Sendable (String) -> Void
     ) throws(CryptoError) {
         self.store = store
         cipher = RecordCipher(keyring)
+        self.cache = cache
         hasher = try SHA256Hasher(engine)
         self.checkpointKey = checkpointKey
         self.checkpointFile = checkpointFile
@@ -95,24 +97,24 @@ package final class Committer: @unchecked Sendable {
     ///
     /// - Parameter isSlow: the call did slow work, so that waiting up to a millisecond for company costs it nothing.
     /// - Throws: `.unavailable` within the deadline when they cannot be written.
-    package func record(_ events: [AuditEvent], isSlow: Bool = false, waker: any Waker) async throws(VaultError) {
-        try await submit(events: events.map { $0.encoded() }, body: nil, isSlow: isSlow, waker: waker)
+    package func record(_ records: [AuditRecord], isSlow: Bool = false, waker: any Waker) async throws(VaultError) {
+        try await submit(records, body: nil, isSlow: isSlow, waker: waker)
     }
 
     /// Runs `body` in a transaction and makes it durable together with the records it answers.
     ///
     /// - Throws: what `body` threw, and then nothing of it was written and no record either; `.storageFull`, `.unavailable`.
     package func commit(
-        waker: any Waker, _ body: @escaping @Sendable (Transaction) throws(VaultError) -> [AuditEvent]
+        waker: any Waker, _ body: @escaping @Sendable (Transaction) throws(VaultError) -> [AuditRecord]
     ) async throws(VaultError) {
-        try await submit(events: [], body: body, isSlow: false, waker: waker)
+        try await submit([], body: body, isSlow: false, waker: waker)
     }
 
     private func submit(
-        events: [[UInt8]], body: CommitRequest.Body?, isSlow: Bool, waker: any Waker
+        _ records: [AuditRecord], body: CommitRequest.Body?, isSlow: Bool, waker: any Waker
     ) async throws(VaultError) {
         let failure = await withUnsafeContinuation { (continuation: UnsafeContinuation<VaultError?, Never>) in
-            let request = CommitRequest(events: events, body: body, isSlow: isSlow, waker: waker, continuation: continuation)
+            let request = CommitRequest(records: records, body: body, isSlow: isSlow, waker: waker, continuation: continuation)
             let (accepted, mustWake) = queue.withLock { queue in
                 guard !queue.isStopping else { return (false, false) }
                 queue.waiting.append(request)
@@ -186,14 +188,19 @@ package final class Committer: @unchecked Sendable {
     private func write(_ requests: [CommitRequest]) throws(StoreError) {
         guard !requests.isEmpty else { return }
         var next = chain
+        var changed: [String] = []
         let synced = options.syncsReads || requests.contains { $0.body != nil }
+        // When the outcome of a commit is not known, what it may have changed must not be answered from memory.
+        defer { if !changed.isEmpty { cache?.drop(changed) } }
         try store.write(synced: synced) { batch throws(StoreError) in
             var records: [[UInt8]] = []
             for request in requests {
                 if let body = request.body {
                     do throws(StorePartError<VaultError>) {
                         try batch.part { () throws(VaultError) in
-                            request.events = try body(Transaction(batch: batch, cipher: cipher)).map { $0.encoded() }
+                            let transaction = Transaction(batch: batch, cipher: cipher)
+                            request.records = try body(transaction)
+                            changed += transaction.changed
                         }
                     } catch {
                         switch error {
@@ -204,7 +211,7 @@ package final class Committer: @unchecked Sendable {
                         }
                     }
                 }
-                records.append(contentsOf: request.events)
+                records.append(contentsOf: request.records)
             }
             for record in records { next.append(record, hasher: hasher) }
             try put(AuditBatch(before: chain, after: next, records: records), in: batch)

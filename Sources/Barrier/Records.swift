@@ -11,17 +11,31 @@ package protocol RecordReader: AnyObject {
 package final class BarrierReader: RecordReader {
     private let connection: any StoreConnection
     package let cipher: RecordCipher
+    private let cache: SealedCache?
 
-    package init(connection: any StoreConnection, cipher: RecordCipher) {
-        (self.connection, self.cipher) = (connection, cipher)
+    /// - Parameter cache: nil for a reader that must see the file itself.
+    package init(connection: any StoreConnection, cipher: RecordCipher, cache: SealedCache? = nil) {
+        (self.connection, self.cipher, self.cache) = (connection, cipher, cache)
     }
 
     /// What the barrier itself stores, sealed by other means.
     var raw: any StoreReader { connection }
 
     package func record(at key: String) throws(VaultError) -> [UInt8]? {
-        guard let sealed = try translated(key, { () throws(StoreError) in try connection.value(at: key) }) else { return nil }
-        return try cipher.open(sealed, at: key)
+        guard let cache, !isInSnapshot else {
+            guard let sealed = try stored(key) else { return nil }
+            return try cipher.open(sealed, at: key)
+        }
+        let (cached, ticket) = cache.record(at: key)
+        if let cached { return try cipher.open(cached, at: key) }
+        guard let sealed = try stored(key) else { return nil }
+        let record = try cipher.open(sealed, at: key)
+        cache.put(sealed, at: key, ticket)
+        return record
+    }
+
+    private func stored(_ key: String) throws(VaultError) -> [UInt8]? {
+        try translated(key) { () throws(StoreError) in try connection.value(at: key) }
     }
 
     package func records(in range: KeyRange, limit: Int) throws(VaultError) -> [StoreEntry] {
@@ -30,8 +44,13 @@ package final class BarrierReader: RecordReader {
 
     /// Everything read in `body` was true at one moment.
     package func snapshot<Value>(_ body: () throws(VaultError) -> Value) throws(VaultError) -> Value {
-        try connection.snapshot(body)
+        isInSnapshot = true
+        defer { isInSnapshot = false }
+        return try connection.snapshot(body)
     }
+
+    /// A snapshot is of one moment, which the cache is not.
+    private var isInSnapshot = false
 
     /// Keys alone, without opening what they hold.
     package func keys(in range: KeyRange, limit: Int) throws(VaultError) -> [String] {
@@ -43,6 +62,8 @@ package final class BarrierReader: RecordReader {
 package final class Transaction: RecordReader {
     private let batch: any StoreBatch
     private let cipher: RecordCipher
+    /// Keys written or removed.
+    package private(set) var changed: [String] = []
 
     package init(batch: any StoreBatch, cipher: RecordCipher) {
         (self.batch, self.cipher) = (batch, cipher)
@@ -58,11 +79,13 @@ package final class Transaction: RecordReader {
     }
 
     package func put(_ record: [UInt8], at key: String, in domain: SealDomain) throws(VaultError) {
+        changed.append(key)
         let sealed = try cipher.seal(record, at: key, in: domain)
         try translated(key) { () throws(StoreError) in try batch.put(sealed, at: key) }
     }
 
     package func remove(_ key: String) throws(VaultError) {
+        changed.append(key)
         try translated(key) { () throws(StoreError) in try batch.remove(key) }
     }
 

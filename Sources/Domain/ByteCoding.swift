@@ -1,4 +1,7 @@
 /// Appends the fields of a stored record: fixed-width integers big-endian, byte strings behind a 32-bit length.
+///
+/// The members are spelled out for each type instead of being generic: they are called from other rooms for every record, and a
+/// generic one would look its type up each time.
 package struct ByteWriter: Sendable {
     package private(set) var bytes: [UInt8]
 
@@ -9,9 +12,22 @@ package struct ByteWriter: Sendable {
 
     package mutating func byte(_ value: UInt8) { bytes.append(value) }
 
-    package mutating func integer<Value: FixedWidthInteger>(_ value: Value) {
-        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+    package mutating func integer(_ value: UInt16) {
+        bytes.append(UInt8(truncatingIfNeeded: value >> 8))
+        bytes.append(UInt8(truncatingIfNeeded: value))
     }
+
+    package mutating func integer(_ value: UInt32) {
+        integer(UInt16(truncatingIfNeeded: value >> 16))
+        integer(UInt16(truncatingIfNeeded: value))
+    }
+
+    package mutating func integer(_ value: UInt64) {
+        integer(UInt32(truncatingIfNeeded: value >> 32))
+        integer(UInt32(truncatingIfNeeded: value))
+    }
+
+    package mutating func integer(_ value: Int64) { integer(UInt64(bitPattern: value)) }
 
     package mutating func guid(_ value: GUID) {
         integer(value.high)
@@ -31,16 +47,31 @@ package struct ByteWriter: Sendable {
     }
 
     /// Bytes without a length in front.
-    package mutating func raw(_ value: some Sequence<UInt8>) { bytes.append(contentsOf: value) }
+    package mutating func raw(_ value: [UInt8]) { bytes.append(contentsOf: value) }
 
     /// A flag byte, then the value if there is one.
-    package mutating func optional<Value>(_ value: Value?, _ write: (inout ByteWriter, Value) -> Void) {
+    package mutating func optional(_ value: Int64?) {
         byte(value == nil ? 0 : 1)
-        if let value { write(&self, value) }
+        if let value { integer(value) }
+    }
+
+    package mutating func optional(_ value: GUID?) {
+        byte(value == nil ? 0 : 1)
+        if let value { guid(value) }
+    }
+
+    package mutating func optional(_ value: String?) {
+        byte(value == nil ? 0 : 1)
+        if let value { string(value) }
+    }
+
+    package mutating func optional(_ value: Bool?) {
+        byte(value == nil ? 0 : 1)
+        if let value { byte(value ? 1 : 0) }
     }
 }
 
-/// Reads what `ByteWriter` wrote. Every read is checked against the end; a reader that ran over answers nil from then on.
+/// Reads what `ByteWriter` wrote. Every read is checked against the end and answers nil when it would run over.
 package struct ByteReader {
     private let bytes: [UInt8]
     package private(set) var position: Int
@@ -55,15 +86,21 @@ package struct ByteReader {
         return bytes[position]
     }
 
-    package mutating func integer<Value: FixedWidthInteger>(_ type: Value.Type = Value.self) -> Value? {
-        let size = MemoryLayout<Value>.size
-        guard position + size <= bytes.count else { return nil }
-        defer { position += size }
-        return bytes.withUnsafeBytes { Value(bigEndian: $0.loadUnaligned(fromByteOffset: position, as: Value.self)) }
+    private mutating func bigEndian(_ count: Int) -> UInt64? {
+        guard position + count <= bytes.count else { return nil }
+        var value: UInt64 = 0
+        for index in position..<(position + count) { value = value << 8 | UInt64(bytes[index]) }
+        position += count
+        return value
     }
 
+    package mutating func integer(_ type: UInt16.Type) -> UInt16? { bigEndian(2).map { UInt16(truncatingIfNeeded: $0) } }
+    package mutating func integer(_ type: UInt32.Type) -> UInt32? { bigEndian(4).map { UInt32(truncatingIfNeeded: $0) } }
+    package mutating func integer(_ type: UInt64.Type) -> UInt64? { bigEndian(8) }
+    package mutating func integer(_ type: Int64.Type) -> Int64? { bigEndian(8).map { Int64(bitPattern: $0) } }
+
     package mutating func guid() -> GUID? {
-        guard let high = integer(UInt64.self), let low = integer(UInt64.self) else { return nil }
+        guard let high = bigEndian(8), let low = bigEndian(8) else { return nil }
         return GUID(high: high, low: low)
     }
 
@@ -74,7 +111,7 @@ package struct ByteReader {
     }
 
     package mutating func blob() -> ArraySlice<UInt8>? {
-        guard let count = integer(UInt32.self) else { return nil }
+        guard let count = bigEndian(4) else { return nil }
         return raw(Int(count))
     }
 
@@ -84,13 +121,36 @@ package struct ByteReader {
     }
 
     /// `.some(nil)` when the writer had no value; nil when the bytes do not parse.
-    package mutating func optional<Value>(_ read: (inout ByteReader) -> Value?) -> Value?? {
+    package mutating func optionalInteger() -> Int64?? {
+        guard let isThere = flag() else { return nil }
+        guard isThere else { return .some(nil) }
+        return integer(Int64.self).map { .some($0) }
+    }
+
+    package mutating func optionalGUID() -> GUID?? {
+        guard let isThere = flag() else { return nil }
+        guard isThere else { return .some(nil) }
+        return guid().map { .some($0) }
+    }
+
+    package mutating func optionalString() -> String?? {
+        guard let isThere = flag() else { return nil }
+        guard isThere else { return .some(nil) }
+        return string().map { .some($0) }
+    }
+
+    package mutating func optionalFlag() -> Bool?? {
+        guard let isThere = flag() else { return nil }
+        guard isThere else { return .some(nil) }
+        return flag().map { .some($0) }
+    }
+
+    /// A byte that is 0 or 1.
+    package mutating func flag() -> Bool? {
         switch byte() {
-        case 0: return .some(nil)
-        case 1:
-            guard let value = read(&self) else { return nil }
-            return .some(value)
-        default: return nil
+        case 0: false
+        case 1: true
+        default: nil
         }
     }
 }

@@ -6,12 +6,17 @@ package struct VaultName: Hashable, Sendable, CustomStringConvertible {
     package let description: String
 
     package init?(_ text: some StringProtocol) {
-        let name = text.lowercased()
-        let bytes = Array(name.utf8)
-        guard (3...24).contains(bytes.count), bytes[0].isASCIILetter, bytes.last != UInt8(ascii: "-"),
-            bytes.allSatisfy({ $0.isASCIILetter || $0.isASCIIDigit || $0 == UInt8(ascii: "-") }), !name.contains("--")
-        else { return nil }
-        description = name
+        var name: [UInt8] = []
+        var last: UInt8 = UInt8(ascii: "-")
+        for byte in text.utf8 {
+            let isHyphen = byte == UInt8(ascii: "-")
+            guard byte.isASCIILetter || (isHyphen || byte.isASCIIDigit) && !name.isEmpty, !(isHyphen && last == byte), name.count < 24
+            else { return nil }
+            name.append(byte.isASCIIUpper ? byte | 0x20 : byte)
+            last = byte
+        }
+        guard name.count >= 3, last != UInt8(ascii: "-") else { return nil }
+        description = String(decoding: name, as: UTF8.self)
     }
 }
 
@@ -68,6 +73,11 @@ package struct ObjectVersion: Hashable, Sendable, CustomStringConvertible {
         bits = GUID(high: words.0, low: words.1)
     }
 
+    package init(_ bits: GUID) { self.bits = bits }
+
+    /// The 128 bits, for storing.
+    package var value: GUID { bits }
+
     package var description: String {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { text in
             for nibble in 0..<32 {
@@ -83,4 +93,15 @@ extension UInt8 {
     package var isASCIIUpper: Bool { self >= 0x41 && self <= 0x5A }
     package var isASCIILetter: Bool { (self | 0x20) >= 0x61 && (self | 0x20) <= 0x7A }
     package var isASCIIDigit: Bool { self >= 0x30 && self <= 0x39 }
+}
+
+extension String {
+    /// The text itself when it is short enough, else as many whole characters as fit: counting characters of every text would
+    /// cost more than what is done with it.
+    package func bounded(toBytes count: Int) -> String {
+        guard utf8.count > count else { return self }
+        var end = utf8.index(utf8.startIndex, offsetBy: count)
+        while end.samePosition(in: unicodeScalars) == nil { end = utf8.index(before: end) }
+        return String(self[..<end])
+    }
 }

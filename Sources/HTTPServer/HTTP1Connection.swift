@@ -175,15 +175,12 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
     }
 
     private func receive(_ bytes: ByteBuffer) {
-        guard case .readingBody(var head, let limit, let since) = phase else { return }
-        // Emptied first, so that the body is appended in place and not copied.
-        phase = .finished
+        guard case .readingBody(let head, let limit, _) = phase else { return }
         guard head.request.body.count + bytes.readableBytes <= limit else {
             refuse(RequestAssembler.bodyTooLarge(limit), target: head.request.target, host: head.request.host)
             return
         }
         head.request.body.append(contentsOf: bytes.readableBytesView)
-        phase = .readingBody(head, limit: limit, since: since)
     }
 
     private func receiveEnd() {

@@ -8,7 +8,7 @@ struct RequestAssembler {
     let limits: HTTPLimits
 
     struct Head {
-        var request: Request
+        let request: Request
         /// Bytes announced; nil when chunked or absent.
         var contentLength: Int?
         var expectsContinue = false
@@ -37,9 +37,16 @@ struct RequestAssembler {
         }
         guard let authority else { throw Self.malformed("The request names no host.") }
         if target.isEmpty { target = "/" }
-        let question = target.utf8.firstIndex(of: UInt8(ascii: "?"))
-        let path = try RequestTarget.path(target[..<(question ?? target.endIndex)])
-        let query = try RequestTarget.query(question.map { target[target.utf8.index(after: $0)...] } ?? "")
+        let decoded: Result<([String], Query), VaultError> = target.withUTF8 { bytes in
+            Result { () throws(VaultError) in
+                let question = bytes.firstIndex(of: UInt8(ascii: "?")) ?? bytes.endIndex
+                return (
+                    try RequestTarget.path(UnsafeBufferPointer(rebasing: bytes[..<question])),
+                    try RequestTarget.query(UnsafeBufferPointer(rebasing: bytes[min(question + 1, bytes.endIndex)...]))
+                )
+            }
+        }
+        let (path, query) = try decoded.get()
         var method = Request.Method(rawValue: head.method.rawValue)
         if let override = fields.methodOverride, method == .post { method = Request.Method(rawValue: override.uppercased()) }
         return Head(
@@ -131,39 +138,53 @@ struct RequestAssembler {
 
 /// Decoding of the request target. Runs before anything is routed or authorised.
 enum RequestTarget {
-    static func path(_ text: Substring) throws(VaultError) -> [String] {
+    typealias Bytes = UnsafeBufferPointer<UInt8>
+
+    static func path(_ text: Bytes) throws(VaultError) -> [String] {
         var segments: [String] = []
-        for raw in text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: true) {
+        segments.reserveCapacity(4)
+        var start = 0
+        while start < text.count {
+            guard text[start] != UInt8(ascii: "/") else {
+                start += 1
+                continue
+            }
+            var end = start
             var isPlain = true
-            for byte in raw {
+            while end < text.count, text[end] != UInt8(ascii: "/") {
+                let byte = text[end]
                 guard byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "\\"), byte != UInt8(ascii: "#") else { throw refused }
                 if byte == UInt8(ascii: "%") { isPlain = false }
+                end += 1
             }
-            let segment = isPlain ? String(Substring(raw)) : try decoded(Array(raw), plusIsSpace: false)
-            guard segment != ".", segment != "..", !segment.utf8.contains(where: { $0 == 0x2F || $0 == 0x5C || $0 < 0x20 || $0 == 0x7F })
+            let raw = Bytes(rebasing: text[start..<end])
+            let segment = isPlain ? String(decoding: raw, as: UTF8.self) : try decoded(raw, plusIsSpace: false)
+            guard segment != ".", segment != "..",
+                isPlain || !segment.utf8.contains(where: { $0 == 0x2F || $0 == 0x5C || $0 < 0x20 || $0 == 0x7F })
             else { throw refused }
             segments.append(segment)
+            start = end
         }
         return segments
     }
 
-    static func query(_ text: Substring) throws(VaultError) -> Query {
+    static func query(_ text: Bytes) throws(VaultError) -> Query {
         guard !text.isEmpty else { return Query() }
         var items: [(name: String, value: String)] = []
-        for pair in text.utf8.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: true) {
-            let equals = pair.firstIndex(of: UInt8(ascii: "="))
-            let name = try decoded(Array(pair[..<(equals ?? pair.endIndex)]), plusIsSpace: true).lowercased()
-            let value = try equals.map { (index) throws(VaultError) in
-                try decoded(Array(pair[pair.index(after: index)...]), plusIsSpace: true)
-            }
-            items.append((name, value ?? ""))
+        for pair in text.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: true) {
+            let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
+            let name = try decoded(Bytes(rebasing: pair[..<equals]), plusIsSpace: true).lowercased()
+            let value = equals == pair.endIndex ? "" : try decoded(Bytes(rebasing: pair[(equals + 1)...]), plusIsSpace: true)
+            items.append((name, value))
             guard items.count <= 64 else { throw RequestAssembler.malformed("The query has more than 64 parameters.") }
         }
         return Query(items)
     }
 
-    /// Fields of `application/x-www-form-urlencoded` have the same form as a query.
-    private static func decoded(_ bytes: [UInt8], plusIsSpace: Bool) throws(VaultError) -> String {
+    private static func decoded(_ bytes: Bytes, plusIsSpace: Bool) throws(VaultError) -> String {
+        if bytes.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "%") && $0 != UInt8(ascii: "+") }) {
+            return String(decoding: bytes, as: UTF8.self)
+        }
         var result: [UInt8] = []
         result.reserveCapacity(bytes.count)
         var index = 0

@@ -94,7 +94,7 @@ struct Bootstrap {
             time: configuration.world.wall(), operationName: operation, status: 200, correlationID: GUID(random: random.bytes(16)))
         event.principal = .system(tenant: instance?.tenant ?? GUID(high: 0, low: 0))
         event.clientInfo = "strongroom"
-        let recorded = event
+        let recorded = event.encoded()
         try await committer.commit(waker: DirectWaker()) { transaction throws(VaultError) in
             try body(transaction)
             return [recorded]

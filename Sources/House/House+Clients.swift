@@ -30,7 +30,7 @@ extension House {
             event.principal = .system(tenant: instance.tenant)
             event.clientInfo = "strongroom"
             event.resourceID = "/subscriptions/\(instance.subscription)"
-            let recorded = event
+            let recorded = event.encoded()
             try await committer.commit(waker: DirectWaker()) { transaction throws(VaultError) in
                 try ApplicationTable.put(application, in: transaction)
                 for assignment in assignments { try RoleAssignmentTable.put(assignment, in: transaction) }

@@ -36,6 +36,7 @@ package final class House: Sendable {
     package let ownLane: Lane
     private let signingKeys: SigningKeys
     private let pool: WorkPool
+    private let cache: SealedCache
 
     /// Opens the data folder, unseals, brings up the rooms. Nothing listens yet.
     ///
@@ -56,6 +57,8 @@ package final class House: Sendable {
             }
             let keyring = try Barrier.unseal(raw, kek: kek, engine: engine)
             self.keyring = keyring
+            let cache = SealedCache(bytes: configuration.cacheBytes)
+            self.cache = cache
             let cipher = RecordCipher(keyring)
             let reader = BarrierReader(connection: raw, cipher: cipher)
 
@@ -64,7 +67,7 @@ package final class House: Sendable {
             let checkpointFile = CheckpointFile(folder: configuration.folder)
             let (chain, lastRecord) = try AuditLog.end(raw, cipher: cipher)
             let committer = try Committer(
-                store: store, keyring: keyring, engine: engine, checkpointKey: checkpointKey, checkpointFile: checkpointFile,
+                store: store, keyring: keyring, cache: cache, engine: engine, checkpointKey: checkpointKey, checkpointFile: checkpointFile,
                 chain: chain, options: configuration.committer, now: world.wall, log: world.log)
             self.committer = committer
             committer.start()
@@ -105,7 +108,7 @@ package final class House: Sendable {
                 catalog: catalog, authority: authority, suffix: configuration.suffix, subscription: instance.subscription,
                 vaults: { vaults.vault($0) }, committer: committer, clock: world.wall, log: world.log,
                 isStorageReadable: { (try? $0.reader.keys(in: KeyRange(prefix: "barrier/kek"), limit: 1))?.isEmpty == false })
-            ownLane = try Self.lane(store, keyring, authority, signingKeys, directory, access, engine, DirectWaker())
+            ownLane = try Self.lane(store, keyring, nil, authority, signingKeys, directory, access, engine, DirectWaker())
             automation = Automation(
                 dispatcher: dispatcher, lane: ownLane, clocks: .init(wall: world.wall, uptime: world.uptime), lastSeen: lastRecord,
                 log: world.log)
@@ -117,7 +120,7 @@ package final class House: Sendable {
 
     /// A lane for one event loop, or for one caller in a test.
     package func makeLane(_ waker: any Waker) throws(HouseError) -> Lane {
-        try Self.lane(store, keyring, authority, signingKeys, directory, access, engine, waker)
+        try Self.lane(store, keyring, cache, authority, signingKeys, directory, access, engine, waker)
     }
 
     /// Ends the writer after what was submitted, with a last checkpoint, and closes the store.
@@ -136,12 +139,12 @@ package final class House: Sendable {
     // MARK: Parts
 
     private static func lane(
-        _ store: any Store, _ keyring: Keyring, _ authority: Authority, _ keys: SigningKeys, _ directory: Directory,
+        _ store: any Store, _ keyring: Keyring, _ cache: SealedCache?, _ authority: Authority, _ keys: SigningKeys, _ directory: Directory,
         _ access: AccessControl, _ engine: CryptoEngine, _ waker: any Waker
     ) throws(HouseError) -> Lane {
         do {
             return Lane(
-                reader: try reader(store, keyring),
+                reader: try reader(store, keyring, cache),
                 tokens: try TokenVerifier(authority: authority, keys: keys, directory: directory, engine: engine),
                 access: AccessDecider(access), random: RandomPool(engine), waker: waker)
         } catch {
@@ -149,9 +152,11 @@ package final class House: Sendable {
         }
     }
 
-    private static func reader(_ store: any Store, _ keyring: Keyring) throws(VaultError) -> BarrierReader {
+    private static func reader(
+        _ store: any Store, _ keyring: Keyring, _ cache: SealedCache? = nil
+    ) throws(VaultError) -> BarrierReader {
         do throws(StoreError) {
-            return BarrierReader(connection: try store.connection(), cipher: RecordCipher(keyring))
+            return BarrierReader(connection: try store.connection(), cipher: RecordCipher(keyring), cache: cache)
         } catch {
             throw VaultError(error, at: "connection")
         }

@@ -20,6 +20,8 @@ package struct HouseConfiguration: Sendable {
     package var limits = HTTPLimits()
     package var storage = SQLiteStore.Options()
     package var committer = Committer.Options()
+    /// Bound on the sealed records kept in memory.
+    package var cacheBytes = 48 << 20
     package var world = World()
 
     package struct VaultSettings: Sendable {

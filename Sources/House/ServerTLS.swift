@@ -57,7 +57,7 @@ package struct OwnCertificates: Sendable {
         var event = AuditEvent(
             time: now, operationName: "ServerCertificateCreate", status: 200, correlationID: house.ownLane.nextRequestID())
         event.principal = .system(tenant: house.instance.tenant)
-        let recorded = event
+        let recorded = event.encoded()
         try await house.committer.commit(waker: DirectWaker()) { transaction throws(VaultError) in
             try transaction.put(bytes, at: key, in: .system)
             return [recorded]

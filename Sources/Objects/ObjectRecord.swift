@@ -43,14 +43,15 @@ package struct ObjectRecord: Sendable {
     }
 
     package func encode(to writer: inout ByteWriter) {
-        writer.string(version.description)
+        writer.guid(version.value)
         writer.integer(revision)
         writer.byte(attributes.isEnabled ? 1 : 0)
-        writer.optional(attributes.notBefore) { $0.integer($1) }
-        writer.optional(attributes.expires) { $0.integer($1) }
+        writer.optional(attributes.notBefore)
+        writer.optional(attributes.expires)
         writer.integer(attributes.created)
         writer.integer(attributes.updated)
-        writer.optional(tags) { writer, tags in
+        writer.byte(tags == nil ? 0 : 1)
+        if let tags {
             writer.integer(UInt16(tags.count))
             for tag in tags {
                 writer.string(tag.name)
@@ -61,10 +62,10 @@ package struct ObjectRecord: Sendable {
     }
 
     package init?(from reader: inout ByteReader) {
-        guard let version = reader.string().flatMap({ ObjectVersion($0) }), let revision = reader.integer(UInt32.self),
-            let isEnabled = reader.byte(), let notBefore = reader.optional({ $0.integer(Int64.self) }),
-            let expires = reader.optional({ $0.integer(Int64.self) }), let created = reader.integer(Int64.self),
-            let updated = reader.integer(Int64.self), let tags = reader.optional(Self.tags), let payload = reader.blob()
+        guard let version = reader.guid().map({ ObjectVersion($0) }), let revision = reader.integer(UInt32.self),
+            let isEnabled = reader.byte(), let notBefore = reader.optionalInteger(),
+            let expires = reader.optionalInteger(), let created = reader.integer(Int64.self),
+            let updated = reader.integer(Int64.self), let tags = Self.optionalTags(&reader), let payload = reader.blob()
         else { return nil }
         self.version = version
         self.revision = revision
@@ -72,6 +73,14 @@ package struct ObjectRecord: Sendable {
             isEnabled: isEnabled == 1, notBefore: notBefore, expires: expires, created: created, updated: updated)
         self.tags = tags
         self.payload = Array(payload)
+    }
+
+    private static func optionalTags(_ reader: inout ByteReader) -> [Tag]?? {
+        switch reader.flag() {
+        case nil: nil
+        case false?: .some(nil)
+        case true?: tags(&reader).map { .some($0) }
+        }
     }
 
     private static func tags(_ reader: inout ByteReader) -> [Tag]? {

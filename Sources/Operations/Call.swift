@@ -115,15 +115,14 @@ final class Trail: @unchecked Sendable {
         started = .now
     }
 
-    func succeeded() -> [AuditEvent] {
-        finished(status: successStatus, description: "")
-    }
+    func succeeded() -> [AuditRecord] { finished(status: successStatus, description: "") }
 
-    func finished(status: UInt16, description: String) -> [AuditEvent] {
+    /// The records of the call: its own, or one for each item where items were noted.
+    func finished(status: UInt16, description: String) -> [AuditRecord] {
         event.status = status
         event.resultDescription = description
         event.durationNanoseconds = (ContinuousClock.now - started).wholeNanoseconds
-        return items.isEmpty ? [event] : items
+        return items.isEmpty ? [event.encoded()] : items.map { $0.encoded() }
     }
 
     func add(operation: String, objectID: String, status: UInt16, description: String, grant: Grant?) {

@@ -36,11 +36,10 @@ package struct Catalog: Sendable {
     package func match(_ host: HostKind, _ method: Request.Method?, _ path: [String]) -> Match {
         guard let root = roots[host] else { return .none }
         var values: [String] = []
-        var allowed: Set<Request.Method> = []
-        if let method, let route = root.find(method, path[...], &values, &allowed) {
+        if let method, let route = root.find(method, path[...], &values) {
             return .operation(route.operation, parameters: zip(route.names, values).map { ($0, $1) })
         }
-        if method == nil { _ = root.find(.get, path[...], &values, &allowed) }
+        let allowed = Request.Method.allCases.filter { root.find($0, path[...], &values) != nil }
         return allowed.isEmpty ? .none : .methodNotAllowed(allowed.sorted { $0.rawValue < $1.rawValue })
     }
 
@@ -59,21 +58,17 @@ package struct Catalog: Sendable {
             (self.literals, self.parameter, self.routes) = (literals, parameter, routes)
         }
 
-        func find(
-            _ method: Request.Method, _ path: ArraySlice<String>, _ values: inout [String], _ allowed: inout Set<Request.Method>
-        ) -> Route? {
-            guard let segment = path.first else {
-                allowed.formUnion(routes.keys)
-                return routes[method]
-            }
-            if let next = literals[segment] ?? literals[segment.lowercased()],
-                let route = next.find(method, path.dropFirst(), &values, &allowed)
+        func find(_ method: Request.Method, _ path: ArraySlice<String>, _ values: inout [String]) -> Route? {
+            guard let segment = path.first else { return routes[method] }
+            // Most clients write literals as they are declared; only the others pay for lower-casing.
+            if let next = literals[segment] ?? (segment.hasUppercase ? literals[segment.lowercased()] : nil),
+                let route = next.find(method, path.dropFirst(), &values)
             {
                 return route
             }
             guard let parameter else { return nil }
             values.append(segment)
-            if let route = parameter.find(method, path.dropFirst(), &values, &allowed) { return route }
+            if let route = parameter.find(method, path.dropFirst(), &values) { return route }
             values.removeLast()
             return nil
         }
@@ -92,4 +87,8 @@ package struct Catalog: Sendable {
             return Node(literals: literals.merging([key: next]) { $1 }, parameter: parameter, routes: routes)
         }
     }
+}
+
+extension String {
+    fileprivate var hasUppercase: Bool { utf8.contains { $0.isASCIIUpper } }
 }

@@ -10,6 +10,7 @@ package final class Dispatcher: Sendable {
     private let authority: Authority
     private let suffix: String
     private let subscription: GUID
+    private let subscriptionID: String
     private let vaults: @Sendable (VaultName) -> Vault?
     private let committer: Committer
     private let clock: @Sendable () -> Timestamp
@@ -28,6 +29,7 @@ package final class Dispatcher: Sendable {
         self.authority = authority
         self.suffix = suffix
         self.subscription = subscription
+        subscriptionID = "/subscriptions/\(subscription)"
         self.vaults = vaults
         self.committer = committer
         self.clock = clock
@@ -41,8 +43,8 @@ package final class Dispatcher: Sendable {
     package func respond(_ request: Request, on lane: Lane) async -> Response {
         committer.callsInFlight.add(1, ordering: .relaxed)
         defer { committer.callsInFlight.subtract(1, ordering: .relaxed) }
-        if let health = health(request, lane) { return finished(health, request, lane.nextRequestID(), .plain) }
-        let host = HostRoute(request.host, suffix: suffix)
+        let host = lane.route(of: request.host, suffix: suffix)
+        if let health = health(request, host, lane) { return finished(health, request, lane.nextRequestID(), .plain) }
         let id = lane.nextRequestID()
         let now = clock()
         let matched = match(request, host)
@@ -78,7 +80,7 @@ package final class Dispatcher: Sendable {
             throw .internal("no operation is called \(duty.operation)")
         }
         let principal = Principal.system(tenant: authority.tenant)
-        var request = Request(
+        let request = Request(
             method: nil, host: "", target: "", path: [], query: Query(), authorization: nil, userAgent: "strongroom", peer: .local,
             tlsVersion: "")
         request.parameters = duty.parameters.map { ($0.key, $0.value) }
@@ -99,11 +101,11 @@ package final class Dispatcher: Sendable {
             if !trail.isRecorded { try await call.commit { _ in } }
         } catch {
             if let cause = error.cause { log("\(duty.operation) \(id): \(cause)") }
-            let events = trail.finished(status: error.answer.status, description: error.message)
+            let records = trail.finished(status: error.answer.status, description: error.message)
             try await committer.commit(waker: lane.waker) { transaction throws(VaultError) in
                 try duty.cancel(in: transaction)
                 try duty.postponed(to: retryAt).schedule(in: transaction)
-                return events
+                return records
             }
             throw error
         }
@@ -118,7 +120,7 @@ package final class Dispatcher: Sendable {
         var alarm = AuditEvent(time: clock(), operationName: name, status: 500, correlationID: lane.nextRequestID())
         alarm.principal = .system(tenant: authority.tenant)
         alarm.resultDescription = text
-        try await committer.record([alarm], waker: lane.waker)
+        try await committer.record([alarm.encoded()], waker: lane.waker)
     }
 
     /// The largest body that the operation behind a path takes; what is longer need not be read.
@@ -149,7 +151,6 @@ package final class Dispatcher: Sendable {
         // What do they want?
         let (operation, parameters) = try matched.found(request)
         let version = try apiVersion(request, operation)
-        var request = request
         request.parameters = parameters
         // May they? Before the body is read and before existence is revealed.
         let grant = try admit(principal, operation, request, vault, lane, trail)
@@ -199,8 +200,8 @@ package final class Dispatcher: Sendable {
 
     private func hostedVault(_ host: HostRoute, _ request: Request) throws(VaultError) -> Vault? {
         switch host {
-        case .vault(let label):
-            guard let name = VaultName(label), let vault = vaults(name) else {
+        case .vault(let name, let label):
+            guard let name, let vault = vaults(name) else {
                 throw VaultError(.vaultNotFound, "A vault with the name '\(label)' was not found on this server.")
             }
             return vault
@@ -236,15 +237,15 @@ package final class Dispatcher: Sendable {
         var error = error
         if let cause = error.cause { log("\(trail.event.operationName) \(trail.event.correlationID): \(cause)") }
         if !trail.isRecorded {
-            var events = trail.finished(status: error.answer.status, description: error.message)
+            var records = trail.finished(status: error.answer.status, description: error.message)
             if case .integrity(let record) = error.cause {
                 var alarm = trail.event
                 alarm.operationName = "RecordIntegrityAlarm"
                 alarm.resultDescription = "The stored record '\(record)' was edited, moved, truncated or grafted."
-                events.append(alarm)
+                records.append(alarm.encoded())
             }
             do throws(VaultError) {
-                try await committer.record(events, waker: lane.waker)
+                try await committer.record(records, waker: lane.waker)
             } catch let failure {
                 if let cause = failure.cause { log("audit \(trail.event.correlationID): \(cause)") }
                 error = failure
@@ -256,10 +257,10 @@ package final class Dispatcher: Sendable {
     private func event(_ request: Request, _ id: GUID, _ now: Timestamp, _ matched: Matched) -> AuditEvent {
         var event = AuditEvent(time: now, operationName: matched.operation?.name ?? "RequestRefused", status: 500, correlationID: id)
         event.callerAddress = request.peer.address
-        event.clientInfo = String(request.userAgent.prefix(256))
-        event.requestURI = request.host.isEmpty ? "" : "https://\(request.host)\(request.target.prefix(2_048))"
-        event.resourceID = "/subscriptions/\(subscription)"
-        event.apiVersion = (try? request.query.value("api-version")).flatMap { $0 }.map { String($0.prefix(32)) } ?? ""
+        event.clientInfo = request.userAgent.bounded(toBytes: 256)
+        event.requestURI = request.host.isEmpty ? "" : "https://" + request.host + request.target.bounded(toBytes: 2_048)
+        event.resourceID = subscriptionID
+        event.apiVersion = (try? request.query.value("api-version")).flatMap { $0 }.map { $0.bounded(toBytes: 32) } ?? ""
         event.tlsVersion = request.tlsVersion
         return event
     }
@@ -315,13 +316,13 @@ package final class Dispatcher: Sendable {
     // MARK: Health
 
     /// State and nothing else, without a token and without a record: a probe must be answered when the audit log cannot be written.
-    private func health(_ request: Request, _ lane: Lane) -> Response? {
+    private func health(_ request: Request, _ host: HostRoute, _ lane: Lane) -> Response? {
         guard request.method == .get, request.path.count == 1 else { return nil }
         switch request.path[0] {
         case "livez", "health":
             return .json { $0.member("status", "Healthy") }
         case "healthstatus":
-            guard case .vault = HostRoute(request.host, suffix: suffix) else { return nil }
+            guard case .vault = host else { return nil }
             return .json { $0.member("status", "Healthy") }
         case "readyz":
             guard committer.isWritable, isStorageReadable(lane) else {

@@ -14,6 +14,8 @@ package final class Lane: @unchecked Sendable {
     package let access: AccessDecider
     package let random: RandomPool
     package let waker: any Waker
+    /// What host names stand for, as far as they were asked for.
+    private var hosts: [String: HostRoute] = [:]
     private let requestPrefix: UInt64
     private var requestCount: UInt64 = 0
 
@@ -32,6 +34,14 @@ package final class Lane: @unchecked Sendable {
         return GUID(
             high: requestPrefix & 0xFFFF_FFFF_FFFF_0FFF | 0x4000,
             low: (requestCount &* 0x9E37_79B9_7F4A_7C15) & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000)
+    }
+
+    package func route(of host: String, suffix: String) -> HostRoute {
+        if let known = hosts[host] { return known }
+        let route = HostRoute(host, suffix: suffix)
+        if hosts.count >= 1_024 { hosts.removeAll(keepingCapacity: true) }
+        hosts[host] = route
+        return route
     }
 
     package func newVersion() -> ObjectVersion { ObjectVersion(random: random.bytes(16)) }

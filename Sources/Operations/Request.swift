@@ -2,7 +2,11 @@ package import Domain
 
 /// A request after the HTTP layer: parsed, within limits, its path decoded. What routing and authorisation look at is this,
 /// never the raw text.
-package struct Request: Sendable {
+///
+/// A reference: it goes through every step of a call, and a value of this many strings would be copied at each.
+package final class Request: @unchecked Sendable {
+    // Unchecked: filled in by the connection that reads it and by the dispatcher that routes it, in this order and on one thread;
+    // nothing changes after the operation has it.
     package enum Method: String, Sendable, CaseIterable {
         case get = "GET"
         case put = "PUT"
@@ -12,7 +16,7 @@ package struct Request: Sendable {
     }
 
     /// Nil for a method that no operation has.
-    package var method: Method?
+    package let method: Method?
     /// The host as the client named it, lower case, without port.
     package let host: String
     /// The request target as sent; for records only.

@@ -36,7 +36,8 @@ package final class Vault: Sendable {
 
 /// What a host name stands for.
 package enum HostRoute: Sendable, Hashable {
-    case vault(String)
+    /// The name when it can be one, and the label as it stood.
+    case vault(VaultName?, label: String)
     case managedHSM(String)
     case login, management, console
     case unknown
@@ -58,7 +59,7 @@ package enum HostRoute: Sendable, Hashable {
             case "console": self = .console
             default: self = .unknown
             }
-        case 2 where labels[1] == "vault" && !labels[0].isEmpty: self = .vault(String(labels[0]))
+        case 2 where labels[1] == "vault" && !labels[0].isEmpty: self = .vault(VaultName(labels[0]), label: String(labels[0]))
         case 2 where labels[1] == "managedhsm" && !labels[0].isEmpty: self = .managedHSM(String(labels[0]))
         default: self = .unknown
         }

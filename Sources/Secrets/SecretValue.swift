@@ -15,7 +15,7 @@ struct SecretValue: Sendable {
     func encoded() -> [UInt8] {
         var writer = ByteWriter(reserving: value.count + 64)
         writer.byte(Self.format)
-        writer.optional(contentType) { $0.string($1) }
+        writer.optional(contentType)
         value.withUnsafeBytes { writer.blob($0) }
         return writer.bytes
     }
@@ -26,7 +26,7 @@ struct SecretValue: Sendable {
 
     init(_ record: ObjectRecord) throws(VaultError) {
         var reader = ByteReader(record.payload)
-        guard reader.byte() == Self.format, let contentType = reader.optional({ $0.string() }), let value = reader.blob(),
+        guard reader.byte() == Self.format, let contentType = reader.optionalString(), let value = reader.blob(),
             reader.isAtEnd
         else { throw .integrity(record: "secret version \(record.version)") }
         self.value = SensitiveBytes(value)

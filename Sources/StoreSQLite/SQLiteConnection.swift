@@ -44,7 +44,10 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
         _ = strongroom_sqlite3_defensive(handle)
         try execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0")
         try execute("PRAGMA cache_size = -\(cacheKiB)")
-        guard writable else { return }
+    }
+
+    /// Begins to count the pages of the log. After `PRAGMA wal_autocheckpoint`, which sets a hook of its own.
+    func countLogPages() {
         let context = Unmanaged.passUnretained(self).toOpaque()
         sqlite3_wal_hook(
             handle,

@@ -78,6 +78,7 @@ package final class SQLiteStore: Store {
         }
         try connection.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864")
         guard try connection.pragma("synchronous") == "2" else { throw .unusable("SQLite refused synchronous = FULL") }
+        connection.countLogPages()
         switch try connection.pragma("user_version") {
         case "0":
             try connection.execute(

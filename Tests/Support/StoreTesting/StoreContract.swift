@@ -1,0 +1,318 @@
+package import Store
+package import Testing
+
+/// What every store must do, one law each. A test target runs all of them against its own store:
+/// `@Test(arguments: StoreContract.laws) func keeps(_ law: StoreLaw) throws { try law.check(a new store) }`.
+package struct StoreLaw: Sendable, CustomTestStringConvertible {
+    package let testDescription: String
+    /// Gets an empty store of its own.
+    package let check: @Sendable (any Store) throws -> Void
+
+    init(_ sentence: String, _ check: @escaping @Sendable (any Store) throws -> Void) {
+        (testDescription, self.check) = (sentence, check)
+    }
+}
+
+package enum StoreContract {
+    package static let laws = reading + changing + isolation + parts + closing + [randomLaw]
+
+    // MARK: Reading
+
+    private static let reading = [
+        StoreLaw("what was never written is nil") { store in
+            #expect(try store.connection().value(at: "absent") == nil)
+        },
+        StoreLaw("a value comes back byte for byte") { store in
+            let value = (0...255).map { UInt8($0) }
+            try write(store) { try $0.put(value, at: "key") }
+            #expect(try store.connection().value(at: "key") == value)
+        },
+        StoreLaw("an empty value is there, and empty") { store in
+            try write(store) { try $0.put([], at: "key") }
+            #expect(try store.connection().value(at: "key") == [])
+            #expect(try store.connection().entries(in: KeyRange(prefix: "k"), limit: 9) == [StoreEntry(key: "key", value: [])])
+        },
+        StoreLaw("a key may be long") { store in
+            let key = "long/" + String(repeating: "x", count: 8_192)
+            try write(store) { try $0.put([1], at: key) }
+            #expect(try store.connection().value(at: key) == [1])
+            #expect(try store.connection().value(at: String(key.dropLast())) == nil)
+        },
+        StoreLaw("a value may be large") { store in
+            let value = [UInt8](repeating: 0xA5, count: 1 << 20)
+            try write(store) { try $0.put(value, at: "large") }
+            #expect(try store.connection().value(at: "large") == value)
+        },
+        StoreLaw("keys are ordered by their bytes") { store in
+            let keys = ["", "A", "B", "a", "a/", "a/b", "a0", "aa", "b", "z", "é", "🔑"]
+            try write(store) { batch in for key in keys.reversed() { try batch.put([], at: key) } }
+            let all = try store.connection().entries(in: KeyRange(from: "", to: "\u{10FFFF}"), limit: 100)
+            #expect(all.map(\.key) == keys)
+        },
+        StoreLaw("a range begins at its lower key and ends before its upper one") { store in
+            try fill(store, ["a", "b", "c", "d"])
+            #expect(try keys(store, KeyRange(from: "b", to: "d")) == ["b", "c"])
+            #expect(try keys(store, KeyRange(from: "b", to: "b")) == [])
+            #expect(try keys(store, KeyRange(from: "d", to: "a")) == [])
+        },
+        StoreLaw("a prefix takes in what begins with it and nothing beside it") { store in
+            try fill(store, ["vault/a", "vault/a/", "vault/a/x", "vault/a/x/1", "vault/a0", "vault/b/x"])
+            #expect(try keys(store, KeyRange(prefix: "vault/a/")) == ["vault/a/", "vault/a/x", "vault/a/x/1"])
+        },
+        StoreLaw("a range after a key leaves that key out") { store in
+            try fill(store, ["p/1", "p/1/", "p/2", "q/1"])
+            #expect(try keys(store, KeyRange(prefix: "p/", after: "p/1")) == ["p/1/", "p/2"])
+            #expect(try keys(store, KeyRange(prefix: "p/", after: "p/2")) == [])
+        },
+        StoreLaw("a limit gives the first entries") { store in
+            try fill(store, ["a", "b", "c"])
+            #expect(try keys(store, KeyRange(from: "a", to: "z"), limit: 2) == ["a", "b"])
+            #expect(try keys(store, KeyRange(from: "a", to: "z"), limit: 0) == [])
+            #expect(try keys(store, KeyRange(from: "a", to: "z"), limit: .max) == ["a", "b", "c"])
+        },
+        StoreLaw("the last entry is the greatest key below the upper one") { store in
+            try fill(store, ["p/1", "p/2", "q/1"])
+            let connection = try store.connection()
+            #expect(try connection.lastEntry(in: KeyRange(prefix: "p/"))?.key == "p/2")
+            #expect(try connection.lastEntry(in: KeyRange(from: "p/1", to: "p/2"))?.key == "p/1")
+            #expect(try connection.lastEntry(in: KeyRange(prefix: "o/")) == nil)
+        },
+    ]
+
+    // MARK: Changing
+
+    private static let changing = [
+        StoreLaw("a second put replaces the first") { store in
+            try write(store) { try $0.put([1], at: "key") }
+            try write(store) { try $0.put([2, 3], at: "key") }
+            #expect(try store.connection().value(at: "key") == [2, 3])
+        },
+        StoreLaw("what is removed is gone, and removing it again is no error") { store in
+            try fill(store, ["a", "b"])
+            try write(store) { try $0.remove("a") }
+            try write(store) { try $0.remove("a") }
+            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["b"])
+        },
+        StoreLaw("a batch reads what it wrote") { store in
+            try fill(store, ["a"])
+            try write(store) { batch in
+                try batch.put([7], at: "b")
+                try batch.remove("a")
+                #expect(try batch.value(at: "b") == [7])
+                #expect(try batch.value(at: "a") == nil)
+                #expect(try batch.entries(in: KeyRange(from: "", to: "z"), limit: 9).map(\.key) == ["b"])
+                #expect(try batch.lastEntry(in: KeyRange(from: "", to: "z"))?.key == "b")
+            }
+        },
+        StoreLaw("a write that throws leaves nothing behind") { store in
+            try fill(store, ["a"])
+            #expect(throws: StoreError.full) {
+                try write(store) { batch in
+                    try batch.put([1], at: "b")
+                    try batch.remove("a")
+                    throw StoreError.full
+                }
+            }
+            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["a"])
+        },
+        StoreLaw("a write after one that threw is well") { store in
+            _ = try? write(store) { _ in throw StoreError.full }
+            try write(store) { try $0.put([1], at: "a") }
+            #expect(try store.connection().value(at: "a") == [1])
+        },
+        StoreLaw("what is written without a sync is read at once") { store in
+            try write(store, synced: false) { try $0.put([1], at: "a") }
+            try write(store, synced: true) { try $0.put([2], at: "b") }
+            try write(store, synced: false) { try $0.put([3], at: "c") }
+            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["a", "b", "c"])
+        },
+        StoreLaw("housekeeping changes nothing that is read") { store in
+            for number in 0..<64 { try write(store) { try $0.put([UInt8(number)], at: "key/\(number)") } }
+            try store.maintain()
+            #expect(try keys(store, KeyRange(prefix: "key/")).count == 64)
+        },
+    ]
+
+    // MARK: Isolation
+
+    private static let isolation = [
+        StoreLaw("a batch is not seen before it is written") { store in
+            let connection = try store.connection()
+            try write(store) { batch in
+                try batch.put([1], at: "a")
+                #expect(try connection.value(at: "a") == nil)
+            }
+            #expect(try connection.value(at: "a") == [1])
+        },
+        StoreLaw("a snapshot stays as it was while others write") { store in
+            try fill(store, ["a", "b"])
+            let connection = try store.connection()
+            try connection.snapshot {
+                #expect(try connection.value(at: "a") == [0])
+                try write(store) { batch in
+                    try batch.put([9], at: "a")
+                    try batch.remove("b")
+                    try batch.put([9], at: "c")
+                }
+                #expect(try connection.value(at: "a") == [0])
+                #expect(try connection.entries(in: KeyRange(from: "", to: "z"), limit: 9).map(\.key) == ["a", "b"])
+                #expect(try connection.lastEntry(in: KeyRange(from: "", to: "z"))?.key == "b")
+            }
+            #expect(try connection.value(at: "a") == [9])
+            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["a", "c"])
+        },
+        StoreLaw("a snapshot that throws leaves its connection well") { store in
+            try fill(store, ["a"])
+            let connection = try store.connection()
+            #expect(throws: Refusal.self) { try connection.snapshot { () throws(Refusal) in throw Refusal() } }
+            try write(store) { try $0.put([5], at: "a") }
+            #expect(try connection.value(at: "a") == [5])
+        },
+        StoreLaw("every connection reads the last write") { store in
+            let connections = [try store.connection(), try store.connection()]
+            for round in 1...3 {
+                try write(store) { try $0.put([UInt8(round)], at: "a") }
+                for connection in connections { #expect(try connection.value(at: "a") == [UInt8(round)]) }
+            }
+        },
+    ]
+
+    // MARK: Parts
+
+    private static let parts = [
+        StoreLaw("a part that refuses is undone alone") { store in
+            try fill(store, ["kept"])
+            try write(store) { batch in
+                #expect(try part(batch) { try batch.put([1], at: "first") })
+                let isDone = try part(batch) {
+                    try batch.put([1], at: "second")
+                    try batch.put([2], at: "first")
+                    try batch.remove("kept")
+                    throw Refusal()
+                }
+                #expect(!isDone)
+                #expect(try part(batch) { try batch.put([1], at: "third") })
+            }
+            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["first", "kept", "third"])
+            #expect(try store.connection().value(at: "first") == [1])
+        },
+        StoreLaw("a part tells its refusal") { store in
+            try write(store) { batch in
+                do throws(StorePartError<Refusal>) {
+                    try batch.part { () throws(Refusal) in throw Refusal(number: 7) }
+                    Issue.record("a part that refused was taken")
+                } catch {
+                    guard case .refused(let refusal) = error else {
+                        Issue.record("a refusal came out as a failure of the store")
+                        return
+                    }
+                    #expect(refusal.number == 7)
+                }
+            }
+        },
+        StoreLaw("a part reads what earlier parts wrote, and nothing of a refused one") { store in
+            try write(store) { batch in
+                _ = try part(batch) { try batch.put([1], at: "a") }
+                _ = try part(batch) {
+                    try batch.put([2], at: "a")
+                    throw Refusal()
+                }
+                _ = try part(batch) { #expect(try batch.value(at: "a") == [1]) }
+            }
+        },
+        StoreLaw("what is written outside of parts stands beside them") { store in
+            try write(store) { batch in
+                try batch.put([1], at: "before")
+                _ = try part(batch) { throw Refusal() }
+                try batch.put([1], at: "after")
+            }
+            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["after", "before"])
+        },
+        StoreLaw("parts are lost with their batch") { store in
+            _ = try? write(store) { batch in
+                _ = try part(batch) { try batch.put([1], at: "a") }
+                throw StoreError.full
+            }
+            #expect(try store.connection().value(at: "a") == nil)
+        },
+    ]
+
+    // MARK: Closing
+
+    private static let closing = [
+        StoreLaw("a closed store takes no more writes") { store in
+            try write(store) { try $0.put([1], at: "a") }
+            store.close()
+            #expect(throws: StoreError.self) { try write(store) { try $0.put([2], at: "a") } }
+        },
+        StoreLaw("a store may be closed twice") { store in
+            store.close()
+            store.close()
+        },
+    ]
+
+    // MARK: All together
+
+    private static let randomLaw = StoreLaw("a thousand random steps end where a dictionary ends") { store in
+        var random = SystemRandomNumberGenerator()
+        var model: [String: [UInt8]] = [:]
+        for _ in 0..<100 {
+            var next = model
+            let isRefused = Int.random(in: 0..<5, using: &random) == 0
+            _ = try? write(store) { batch in
+                for _ in 0..<10 {
+                    let key = "k/" + String(Int.random(in: 0..<40, using: &random), radix: 3)
+                    if Int.random(in: 0..<3, using: &random) == 0 {
+                        try batch.remove(key)
+                        next[key] = nil
+                    } else {
+                        let value = (0..<Int.random(in: 0..<9, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+                        try batch.put(value, at: key)
+                        next[key] = value
+                    }
+                }
+                if isRefused { throw StoreError.full }
+            }
+            if !isRefused { model = next }
+        }
+        let stored = try store.connection().entries(in: KeyRange(prefix: "k/"), limit: .max)
+        #expect(stored.map(\.key) == model.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+        #expect(stored.allSatisfy { model[$0.key] == $0.value })
+    }
+
+    // MARK: Small words
+
+    private struct Refusal: Error { var number = 0 }
+
+    private static func fill(_ store: any Store, _ keys: [String]) throws {
+        try write(store) { batch in for key in keys { try batch.put([0], at: key) } }
+    }
+
+    private static func keys(_ store: any Store, _ range: KeyRange, limit: Int = 1_000) throws -> [String] {
+        try store.connection().entries(in: range, limit: limit).map(\.key)
+    }
+
+    /// `Store.write` for bodies that throw anything.
+    private static func write(_ store: any Store, synced: Bool = true, _ body: (any StoreBatch) throws -> Void) throws {
+        var other: (any Error)?
+        try store.write(synced: synced) { batch throws(StoreError) in
+            do { try body(batch) } catch let error as StoreError { throw error } catch { other = error }
+        }
+        if let other { throw other }
+    }
+
+    /// Runs a part; false when its body threw `Refusal`.
+    private static func part(_ batch: any StoreBatch, _ body: () throws -> Void) throws -> Bool {
+        var other: (any Error)?
+        do throws(StorePartError<Refusal>) {
+            try batch.part { () throws(Refusal) in
+                do { try body() } catch let refusal as Refusal { throw refusal } catch { other = error }
+            }
+        } catch {
+            if case .store(let failure) = error { throw failure }
+            return false
+        }
+        if let other { throw other }
+        return true
+    }
+}

@@ -1,0 +1,142 @@
+package import Audit
+import Barrier
+import Cryptography
+import Dispatch
+package import Domain
+package import House
+package import Identity
+package import Store
+import StoreSQLite
+import Testing
+
+/// A whole house in a temporary folder under a clock that the test sets.
+package final class TestHouse: Sendable {
+    package let house: House
+    package let folder: TemporaryFolder
+    package let clock: TestClock
+    package let log: TestLog
+
+    package static let suffix = "localhost"
+    package static let kek = SensitiveBytes([UInt8](repeating: 0x4B, count: 32))
+    /// What a data folder is made of, the shared-memory index and the lock aside.
+    package static let files = ["strongroom.db", "strongroom.db-wal", "audit-checkpoints.jsonl"]
+
+    /// Vaults of every house: 90 days and purgeable, 7 days and purgeable, 90 days and purge-protected.
+    private static let vaults = [("demo", 90, false), ("other", 7, false), ("locked", 90, true)]
+
+    private init(house: House, folder: TemporaryFolder, clock: TestClock, log: TestLog) {
+        (self.house, self.folder, self.clock, self.log) = (house, folder, clock, log)
+    }
+
+    /// Opens the house that stands in `folder`, or makes one there.
+    ///
+    /// - Parameters:
+    ///   - disk: the disk it stores on; nil is the system's.
+    ///   - wrap: puts something between the house and its store.
+    package static func open(
+        in folder: TemporaryFolder, clock: TestClock = TestClock(), disk: FaultDisk? = nil, seed: UInt64? = nil,
+        wrapping wrap: (any Store) -> any Store = { $0 }, configure: (inout HouseConfiguration) -> Void = { _ in }
+    ) async throws -> TestHouse {
+        let log = TestLog()
+        var configuration = HouseConfiguration(folder: folder.path, suffix: suffix, publicPort: 8443)
+        configuration.vaults = vaults.map { name, days, isProtected in
+            .init(name: VaultName(name)!, retentionDays: days, isPurgeProtected: isProtected)
+        }
+        configuration.storage.reserveBytes = 0
+        configuration.storage.vfs = disk?.name
+        configuration.world.wall = { clock.now }
+        configuration.world.uptime = { clock.uptime }
+        configuration.world.log = { log.append($0) }
+        configure(&configuration)
+        let store = try SQLiteStore(folder: folder.path, options: configuration.storage)
+        do {
+            let house = try await House(
+                configuration, store: wrap(store), engine: try CryptoEngine(randomness: seed.map { seededRandomness($0) }), kek: kek,
+                initializes: .key)
+            return TestHouse(house: house, folder: folder, clock: clock, log: log)
+        } catch {
+            store.close()
+            throw error
+        }
+    }
+
+    /// Waits for the house's threads, which blocks: not on a thread of the pool.
+    package func close() async {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { [house] in
+                house.close()
+                continuation.resume()
+            }
+        }
+    }
+
+    package static func vaultHost(_ vault: String) -> String { "\(vault).vault.\(suffix)" }
+    package static let managementHost = "management.\(suffix)"
+    package static let loginHost = "login.\(suffix)"
+}
+
+/// A data folder with a client that has every role, made once in a process: making one takes an RSA key.
+package struct HouseTemplate: Sendable {
+    package let folder: TemporaryFolder
+    package let admin: Client
+
+    package static var shared: HouseTemplate { get async throws { try await making.value } }
+
+    private static let making = Task { () throws -> HouseTemplate in
+        let folder = try TemporaryFolder()
+        let house = try await TestHouse.open(in: folder)
+        let made = try await house.house.makeClient(named: "admin", roles: House.allRoles)
+        await house.close()
+        return HouseTemplate(folder: folder, admin: Client(made))
+    }
+
+    package func copy() throws -> TemporaryFolder { try folder.copy(TestHouse.files) }
+}
+
+/// Who may ask for tokens.
+package struct Client: Sendable {
+    package let id: GUID
+    package let objectID: GUID
+    package let password: String
+
+    package init(_ made: House.NewClient) {
+        id = made.application.id
+        objectID = made.application.objectID
+        password = made.password.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
+
+    package init(id: GUID, objectID: GUID, password: String) {
+        (self.id, self.objectID, self.password) = (id, objectID, password)
+    }
+}
+
+/// Opens a house from the template, lends it to `body`, and closes it.
+package func withHouse<Value>(
+    clock: TestClock = TestClock(), disk: FaultDisk? = nil, wrapping wrap: (any Store) -> any Store = { $0 },
+    configure: (inout HouseConfiguration) -> Void = { _ in }, _ body: (TestHouse) async throws -> Value
+) async throws -> Value {
+    let folder = try await HouseTemplate.shared.copy()
+    let house = try await TestHouse.open(in: folder, clock: clock, disk: disk, wrapping: wrap, configure: configure)
+    do {
+        let value = try await body(house)
+        await house.close()
+        return value
+    } catch {
+        await house.close()
+        throw error
+    }
+}
+
+extension TestHouse {
+    /// What the audit log holds and whether it is whole.
+    package func audit() throws -> (report: AuditVerifier.Report, events: [AuditEvent]) {
+        let lane = try house.makeLane(DirectWaker())
+        guard let seed = try AuditLog.checkpointSeed(lane.reader) else { return (AuditVerifier.Report(), []) }
+        let publicKey = try Ed25519PrivateKey(seed: seed, engine: house.engine).publicKey()
+        var events: [AuditEvent] = []
+        let report = try AuditVerifier(engine: house.engine, publicKey: publicKey).verify(
+            lane.reader, witnessed: try CheckpointFile(folder: folder.path).read()
+        ) { (event) throws(VaultError) in events.append(event) }
+        return (report, events)
+    }
+}
