@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from harness.certificates import CertificateAuthority
 from harness.command_line import CommandLine
 
 COMMANDS = [
@@ -129,9 +130,9 @@ def test_a_wrong_password_is_an_error_of_one_line(server, cli, binary, name):
 
 def test_a_server_with_an_unknown_certificate_is_not_talked_to(server, binary, tmp_path):
     """The client secret must not be sent to whoever answers on the port."""
-    empty = tmp_path / "none.pem"
-    empty.write_text("")
-    unknown = {**server.client_env, "SSL_CERT_FILE": str(empty), "REQUESTS_CA_BUNDLE": str(empty)}
+    other = tmp_path / "other.pem"
+    other.write_bytes(CertificateAuthority().pem())
+    unknown = {**server.client_env, "SSL_CERT_FILE": str(other), "REQUESTS_CA_BUNDLE": str(other)}
     assert one_line(CommandLine(binary, unknown).run("app", "list", exit_code=1))
 
 

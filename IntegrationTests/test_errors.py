@@ -106,8 +106,7 @@ def test_a_host_the_server_does_not_have_is_not_found(server, wire, host):
     [
         ("POST", "/secrets", {"GET"}),
         ("POST", "/secrets/{}", {"PUT", "DELETE", "GET", "PATCH"}),
-        ("PUT", "/secrets/{}/versions", {"GET"}),
-        ("GET", "/secrets/{}/backup", {"POST"}),
+        ("PUT", "/secrets/{}/versions", {"GET", "PATCH"}),
         ("DELETE", "/deletedsecrets", {"GET"}),
         ("PUT", "/deletedsecrets/{}", {"GET", "DELETE"}),
         ("GET", "/deletedsecrets/{}/recover", {"POST"}),

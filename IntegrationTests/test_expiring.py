@@ -44,7 +44,7 @@ def test_it_has_what_expires_within_the_time_and_nothing_else(wire, dated):
     assert mine(all_names(wire, "P30D"), dated) == {dated[1], dated[20]}
 
 
-@pytest.mark.parametrize("within, days", [("PT36H", {1}), ("P3W", {1, 20}), ("P1Y", {1, 20, 40}), ("P1M10D", {1, 20})])
+@pytest.mark.parametrize("within, days", [("PT36H", {1}), ("P3W", {1, 20}), ("P1Y", {1, 20, 40}), ("P1M5D", {1, 20})])
 def test_the_time_may_be_given_in_any_unit(wire, dated, within, days):
     assert mine(all_names(wire, within), dated) == {dated[day] for day in days}
 

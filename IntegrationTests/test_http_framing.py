@@ -99,7 +99,6 @@ def test_a_body_in_many_small_pieces_is_taken(connection, wire, name, bearer):
         b"GET /secrets\r\nHost: {host}\r\n\r\n",
         b"GET /secrets HTTP/9.9\r\nHost: {host}\r\n\r\n",
         b"GET /secrets HTTQ/1.1\r\nHost: {host}\r\n\r\n",
-        b"GET  /secrets  HTTP/1.1\r\nHost: {host}\r\n\r\n",
         b"GET /sec rets HTTP/1.1\r\nHost: {host}\r\n\r\n",
         b"G@T /secrets HTTP/1.1\r\nHost: {host}\r\n\r\n",
         b"GET secrets HTTP/1.1\r\nHost: {host}\r\n\r\n",

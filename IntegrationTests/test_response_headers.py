@@ -133,5 +133,5 @@ def test_no_two_answers_have_the_same_request_id(wire, name):
 
 def test_the_network_info_of_an_ipv4_caller(server):
     with Connection(server) as connection:
-        answer = connection.exchange(connection.request("GET", "/healthstatus"))
+        answer = connection.exchange(connection.request("GET", "/secrets"))
     assert answer.headers["x-ms-keyvault-network-info"] == "conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;"

@@ -221,12 +221,12 @@ def test_full_durability_is_the_default_and_needs_no_word(initialised):
 
 
 @pytest.fixture
-def strict(initialised):
+def strict(production):
     """A server whose vault keeps deleted secrets for seven days and purges nothing before."""
-    initialised.settings["vaults"] = [{"name": "demo", "retentionDays": 7, "purgeProtection": True}, {"name": "week", "retentionDays": 7}]
-    initialised.start()
-    grant_everything(initialised)
-    return initialised
+    production.settings["vaults"] = [{"name": "demo", "retentionDays": 7, "purgeProtection": True}, {"name": "week", "retentionDays": 7}]
+    production.initialise().start()
+    grant_everything(production)
+    return production
 
 
 @pytest.mark.parametrize("vault, level", [("demo", "CustomizedRecoverable"), ("week", "CustomizedRecoverable+Purgeable")])
@@ -250,6 +250,18 @@ def test_without_purge_protection_a_secret_may_be_purged(strict):
     wire.set_secret("kept", "v")
     wire.delete_secret("kept")
     assert wire.delete("/deletedsecrets/kept").status_code == 204
+
+
+def test_purge_protection_that_is_configured_later_is_not_silently_ignored(initialised):
+    """It may be put in force, or the server may refuse to start and name the vault."""
+    initialised.settings["vaults"] = [{"name": "demo", "purgeProtection": True}]
+    try:
+        initialised.start()
+    except AssertionError as refusal:
+        assert "demo" in str(refusal)
+        return
+    grant_everything(initialised)
+    assert initialised.wire().set_secret("kept")["attributes"]["recoveryLevel"] == "Recoverable"
 
 
 # Certificates change while it serves

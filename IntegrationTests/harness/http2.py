@@ -25,14 +25,17 @@ class Stream:
 
 
 class Connection:
-    def __init__(self, server: Server, vault: str = "demo", timeout: float = 30):
+    def __init__(self, server: Server, vault: str = "demo", timeout: float = 30, polite: bool = True):
+        """An impolite connection sends headers that the library would refuse to send."""
         self.authority = server.vault_host(vault)
         context = ssl.create_default_context(cafile=server.bundle)
         context.set_alpn_protocols(["h2"])
         plain = socket.create_connection(("127.0.0.1", server.port), timeout=timeout)
         self.socket = context.wrap_socket(plain, server_hostname=self.authority.split(":")[0])
         self.protocol = self.socket.selected_alpn_protocol()
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+        self.h2 = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=True, header_encoding="utf-8", validate_outbound_headers=polite)
+        )
         self.h2.initiate_connection()
         self.streams: dict[int, Stream] = {}
         self.terminated = False

@@ -10,7 +10,7 @@ import Store
 import StoreSQLite
 import Cryptography
 import Barrier
-import Threads
+import Synchronization
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -57,13 +57,10 @@ struct RunningServer {
     }
 }
 
-/// Signals arrive on a thread that does nothing else.
+/// Signals arrive on the main thread, which does nothing else: every other thread has them blocked.
 enum Signals {
-    /// Before any other thread starts: threads inherit the mask.
-    static func block() {
-        var set = Self.set
-        pthread_sigmask(SIG_BLOCK, &set, nil)
-    }
+    private static let terminate = Mutex<(@Sendable () -> Void)?>(nil)
+    private static let reload = Mutex<(@Sendable () -> Void)?>(nil)
 
     private static var set: sigset_t {
         var set = sigset_t()
@@ -72,19 +69,37 @@ enum Signals {
         return set
     }
 
+    /// Before any other thread starts: threads inherit the mask.
+    static func block() {
+        var set = Self.set
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// Waits for signals for ever. A command that waits for none is ended by them, as by default.
+    static func serve() -> Never {
+        while true {
+            var set = Self.set
+            var signal: Int32 = 0
+            guard sigwait(&set, &signal) == 0 else { continue }
+            let handler = signal == SIGHUP ? reload.withLock { $0 } : terminate.withLock { $0 }
+            if let handler {
+                handler()
+            } else {
+                exit(128 + signal)
+            }
+        }
+    }
+
+    /// Returns when the process is asked to end.
     static func termination(onHangup reload: @escaping @Sendable () -> Void) async {
+        Self.reload.withLock { $0 = reload }
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-            _ = BlockingThread.start(name: "signals") {
-                var set = Self.set
-                var signal: Int32 = 0
-                while sigwait(&set, &signal) == 0 {
-                    if signal == SIGHUP {
-                        reload()
-                    } else {
-                        break
-                    }
+            terminate.withLock { handler in
+                handler = {
+                    // A second signal does nothing more: what is in flight is being finished.
+                    terminate.withLock { $0 = {} }
+                    continuation.resume()
                 }
-                continuation.resume()
             }
         }
     }

@@ -18,12 +18,17 @@ struct Strongroom: AsyncParsableCommand {
 
 @main
 enum Main {
-    /// Errors are one line on standard error that says what to do; the status tells what kind it was.
-    static func main() async {
-        // Before any other thread starts, so that all of them leave signals to the thread that waits for them.
+    static func main() {
+        // Before any other thread starts, so that all of them leave signals to this one.
         Signals.block()
         // A client that hangs up while it is written to must not end the process.
         signal(SIGPIPE, SIG_IGN)
+        Task.detached { exit(await run()) }
+        Signals.serve()
+    }
+
+    /// Errors are one line on standard error that says what to do; the status tells what kind it was.
+    private static func run() async -> Int32 {
         do {
             var command = try Strongroom.parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -31,18 +36,19 @@ enum Main {
             } else {
                 try command.run()
             }
+            return 0
         } catch let failure as CommandFailure {
             Terminal.error(failure.text)
-            exit(failure.status)
+            return failure.status
         } catch {
             let status = Strongroom.exitCode(for: error)
             guard status != .success else {
                 Terminal.print(Strongroom.fullMessage(for: error))
-                exit(0)
+                return 0
             }
             let text = Strongroom.message(for: error)
             Terminal.error(text.isEmpty ? "\(error)" : text + "; see 'strongroom --help'")
-            exit(status == .validationFailure ? CommandFailure.usage : status.rawValue)
+            return status == .validationFailure ? CommandFailure.usage : status.rawValue
         }
     }
 }

@@ -29,17 +29,17 @@ struct FailingDiskTests {
         #expect(throws: StoreError.self) { try put("refused", in: store) }
         #expect(disk.hasTripped)
         disk.disarm()
-        #expect(performing: { try put("later", in: store) }) { error in
+        #expect { try put("later", in: store) } throws: { error in
             if case .failed? = error as? StoreError { true } else { false }
         }
-        #expect(try store.connection().value(at: "acknowledged") == [1])
+        try #expect(store.connection().value(at: "acknowledged") == [1])
         store.close()
 
         let reopened = try open()
-        #expect(try reopened.connection().value(at: "acknowledged") == [1])
-        #expect(try reopened.connection().value(at: "refused") == nil)
-        #expect(try reopened.connection().value(at: "later") == nil)
-        #expect(try reopened.connection().value(at: StoreMarks.syncFailed) == [1])
+        try #expect(reopened.connection().value(at: "acknowledged") == [1])
+        try #expect(reopened.connection().value(at: "refused") == nil)
+        try #expect(reopened.connection().value(at: "later") == nil)
+        try #expect(reopened.connection().value(at: StoreMarks.syncFailed) == [1])
         try put("later", in: reopened)
         reopened.close()
     }
@@ -59,7 +59,7 @@ struct FailingDiskTests {
         }
         disk.disarm()
         try put("b", in: store)
-        #expect(try store.connection().value(at: "b") == [1])
+        try #expect(store.connection().value(at: "b") == [1])
         store.close()
     }
 
@@ -73,11 +73,11 @@ struct FailingDiskTests {
                 for number in 0..<64 { try batch.put([UInt8](repeating: 1, count: 4_096), at: "large/\(number)") }
             }
         }
-        #expect(try store.connection().value(at: "a") == [1])
-        #expect(try store.connection().value(at: "large/0") == nil)
+        try #expect(store.connection().value(at: "a") == [1])
+        try #expect(store.connection().value(at: "large/0") == nil)
         disk.empty()
         try put("b", in: store)
-        #expect(try store.connection().value(at: "b") == [1])
+        try #expect(store.connection().value(at: "b") == [1])
         store.close()
     }
 
@@ -103,9 +103,9 @@ struct FailingDiskTests {
                 let salvaged = try TemporaryFolder()
                 disk.salvage(kept, into: salvaged)
                 let connection = try SQLiteStore(folder: salvaged.path).connection()
-                if a { #expect(try connection.value(at: "a") == [1], "stopped at call \(nth)") }
-                if b { #expect(try connection.value(at: "b") == [1], "stopped at call \(nth)") }
-                if try connection.value(at: "b") != nil { #expect(try connection.value(at: "a") != nil) }
+                if a { try #expect(connection.value(at: "a") == [1], "stopped at call \(nth)") }
+                if b { try #expect(connection.value(at: "b") == [1], "stopped at call \(nth)") }
+                if try connection.value(at: "b") != nil { try #expect(connection.value(at: "a") != nil) }
             }
             store.close()
         }

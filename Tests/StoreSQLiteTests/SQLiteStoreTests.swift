@@ -39,7 +39,7 @@ struct SQLiteStoreTests {
         try first.write { (batch) throws(StoreError) in try batch.put([1, 2, 3], at: "key") }
         first.close()
         let second = try open()
-        #expect(try second.connection().value(at: "key") == [1, 2, 3])
+        try #expect(second.connection().value(at: "key") == [1, 2, 3])
         second.close()
     }
 
@@ -54,7 +54,7 @@ struct SQLiteStoreTests {
 
     @Test("A folder that is not there is said to be unusable")
     func noFolder() {
-        #expect(performing: { try SQLiteStore(folder: folder.file("absent")) }, throws: isUnusable)
+        #expect { try SQLiteStore(folder: folder.file("absent")) } throws: { isUnusable($0) }
     }
 
     @Test("Others of the machine read none of the files")
@@ -79,7 +79,7 @@ struct SQLiteStoreTests {
         bytes[63] = 2
         let other = try TemporaryFolder()
         try Data(bytes).write(to: URL(filePath: other.file("strongroom.db")))
-        #expect(performing: { try SQLiteStore(folder: other.path) }, throws: isUnusable)
+        #expect { try SQLiteStore(folder: other.path) } throws: { isUnusable($0) }
     }
 
     @Test("A file that is no database is refused")
@@ -100,7 +100,7 @@ struct SQLiteStoreTests {
         let other = try TemporaryFolder()
         try Data(bytes).write(to: URL(filePath: other.file("strongroom.db")))
         let connection = try SQLiteStore.readOnlyConnection(folder: other.path)
-        #expect(performing: { try connection.entries(in: KeyRange(prefix: "key/"), limit: .max) }) { error in
+        #expect { try connection.entries(in: KeyRange(prefix: "key/"), limit: .max) } throws: { error in
             if case .corrupt? = error as? StoreError { true } else { false }
         }
     }
@@ -110,7 +110,7 @@ struct SQLiteStoreTests {
         let store = try open()
         defer { store.close() }
         try store.write { (batch) throws(StoreError) in try batch.put([1], at: "key") }
-        #expect(try SQLiteStore.readOnlyConnection(folder: folder.path).value(at: "key") == [1])
+        try #expect(SQLiteStore.readOnlyConnection(folder: folder.path).value(at: "key") == [1])
     }
 
     @Test("The reserve takes its space at once and gives it back by eighths")
@@ -120,14 +120,14 @@ struct SQLiteStoreTests {
         let store = try SQLiteStore(folder: folder.path, options: options)
         defer { store.close() }
         func size() throws -> Int? { try FileManager.default.attributesOfItem(atPath: folder.file("reserve"))[.size] as? Int }
-        #expect(try size() == 80_000)
+        try #expect(size() == 80_000)
         #expect(store.releaseReserve())
-        #expect(try size() == 70_000)
+        try #expect(size() == 70_000)
         for _ in 0..<7 { #expect(store.releaseReserve()) }
         #expect(!store.releaseReserve())
-        #expect(try size() == 0)
+        try #expect(size() == 0)
         #expect(store.restoreReserve())
-        #expect(try size() == 80_000)
+        try #expect(size() == 80_000)
     }
 
     private func isUnusable(_ error: any Error) -> Bool {

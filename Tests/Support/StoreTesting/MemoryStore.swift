@@ -16,7 +16,7 @@ package final class MemoryStore: Store {
     package init() {}
 
     package func connection() throws(StoreError) -> any StoreConnection {
-        MemoryConnection { [state] in state.withLock { $0.entries } }
+        MemoryConnection { self.state.withLock { $0.entries } }
     }
 
     package func write(synced: Bool, _ body: (any StoreBatch) throws(StoreError) -> Void) throws(StoreError) {

@@ -1,5 +1,5 @@
 package import Store
-package import Testing
+import Testing
 
 /// What every store must do, one law each. A test target runs all of them against its own store:
 /// `@Test(arguments: StoreContract.laws) func keeps(_ law: StoreLaw) throws { try law.check(a new store) }`.
@@ -20,28 +20,28 @@ package enum StoreContract {
 
     private static let reading = [
         StoreLaw("what was never written is nil") { store in
-            #expect(try store.connection().value(at: "absent") == nil)
+            try #expect(store.connection().value(at: "absent") == nil)
         },
         StoreLaw("a value comes back byte for byte") { store in
             let value = (0...255).map { UInt8($0) }
             try write(store) { try $0.put(value, at: "key") }
-            #expect(try store.connection().value(at: "key") == value)
+            try #expect(store.connection().value(at: "key") == value)
         },
         StoreLaw("an empty value is there, and empty") { store in
             try write(store) { try $0.put([], at: "key") }
-            #expect(try store.connection().value(at: "key") == [])
-            #expect(try store.connection().entries(in: KeyRange(prefix: "k"), limit: 9) == [StoreEntry(key: "key", value: [])])
+            try #expect(store.connection().value(at: "key") == [])
+            try #expect(store.connection().entries(in: KeyRange(prefix: "k"), limit: 9) == [StoreEntry(key: "key", value: [])])
         },
         StoreLaw("a key may be long") { store in
             let key = "long/" + String(repeating: "x", count: 8_192)
             try write(store) { try $0.put([1], at: key) }
-            #expect(try store.connection().value(at: key) == [1])
-            #expect(try store.connection().value(at: String(key.dropLast())) == nil)
+            try #expect(store.connection().value(at: key) == [1])
+            try #expect(store.connection().value(at: String(key.dropLast())) == nil)
         },
         StoreLaw("a value may be large") { store in
             let value = [UInt8](repeating: 0xA5, count: 1 << 20)
             try write(store) { try $0.put(value, at: "large") }
-            #expect(try store.connection().value(at: "large") == value)
+            try #expect(store.connection().value(at: "large") == value)
         },
         StoreLaw("keys are ordered by their bytes") { store in
             let keys = ["", "A", "B", "a", "a/", "a/b", "a0", "aa", "b", "z", "é", "🔑"]
@@ -51,31 +51,31 @@ package enum StoreContract {
         },
         StoreLaw("a range begins at its lower key and ends before its upper one") { store in
             try fill(store, ["a", "b", "c", "d"])
-            #expect(try keys(store, KeyRange(from: "b", to: "d")) == ["b", "c"])
-            #expect(try keys(store, KeyRange(from: "b", to: "b")) == [])
-            #expect(try keys(store, KeyRange(from: "d", to: "a")) == [])
+            try #expect(keys(store, KeyRange(from: "b", to: "d")) == ["b", "c"])
+            try #expect(keys(store, KeyRange(from: "b", to: "b")) == [])
+            try #expect(keys(store, KeyRange(from: "d", to: "a")) == [])
         },
         StoreLaw("a prefix takes in what begins with it and nothing beside it") { store in
             try fill(store, ["vault/a", "vault/a/", "vault/a/x", "vault/a/x/1", "vault/a0", "vault/b/x"])
-            #expect(try keys(store, KeyRange(prefix: "vault/a/")) == ["vault/a/", "vault/a/x", "vault/a/x/1"])
+            try #expect(keys(store, KeyRange(prefix: "vault/a/")) == ["vault/a/", "vault/a/x", "vault/a/x/1"])
         },
         StoreLaw("a range after a key leaves that key out") { store in
             try fill(store, ["p/1", "p/1/", "p/2", "q/1"])
-            #expect(try keys(store, KeyRange(prefix: "p/", after: "p/1")) == ["p/1/", "p/2"])
-            #expect(try keys(store, KeyRange(prefix: "p/", after: "p/2")) == [])
+            try #expect(keys(store, KeyRange(prefix: "p/", after: "p/1")) == ["p/1/", "p/2"])
+            try #expect(keys(store, KeyRange(prefix: "p/", after: "p/2")) == [])
         },
         StoreLaw("a limit gives the first entries") { store in
             try fill(store, ["a", "b", "c"])
-            #expect(try keys(store, KeyRange(from: "a", to: "z"), limit: 2) == ["a", "b"])
-            #expect(try keys(store, KeyRange(from: "a", to: "z"), limit: 0) == [])
-            #expect(try keys(store, KeyRange(from: "a", to: "z"), limit: .max) == ["a", "b", "c"])
+            try #expect(keys(store, KeyRange(from: "a", to: "z"), limit: 2) == ["a", "b"])
+            try #expect(keys(store, KeyRange(from: "a", to: "z"), limit: 0) == [])
+            try #expect(keys(store, KeyRange(from: "a", to: "z"), limit: .max) == ["a", "b", "c"])
         },
         StoreLaw("the last entry is the greatest key below the upper one") { store in
             try fill(store, ["p/1", "p/2", "q/1"])
             let connection = try store.connection()
-            #expect(try connection.lastEntry(in: KeyRange(prefix: "p/"))?.key == "p/2")
-            #expect(try connection.lastEntry(in: KeyRange(from: "p/1", to: "p/2"))?.key == "p/1")
-            #expect(try connection.lastEntry(in: KeyRange(prefix: "o/")) == nil)
+            try #expect(connection.lastEntry(in: KeyRange(prefix: "p/"))?.key == "p/2")
+            try #expect(connection.lastEntry(in: KeyRange(from: "p/1", to: "p/2"))?.key == "p/1")
+            try #expect(connection.lastEntry(in: KeyRange(prefix: "o/")) == nil)
         },
     ]
 
@@ -85,23 +85,23 @@ package enum StoreContract {
         StoreLaw("a second put replaces the first") { store in
             try write(store) { try $0.put([1], at: "key") }
             try write(store) { try $0.put([2, 3], at: "key") }
-            #expect(try store.connection().value(at: "key") == [2, 3])
+            try #expect(store.connection().value(at: "key") == [2, 3])
         },
         StoreLaw("what is removed is gone, and removing it again is no error") { store in
             try fill(store, ["a", "b"])
             try write(store) { try $0.remove("a") }
             try write(store) { try $0.remove("a") }
-            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["b"])
+            try #expect(keys(store, KeyRange(from: "", to: "z")) == ["b"])
         },
         StoreLaw("a batch reads what it wrote") { store in
             try fill(store, ["a"])
             try write(store) { batch in
                 try batch.put([7], at: "b")
                 try batch.remove("a")
-                #expect(try batch.value(at: "b") == [7])
-                #expect(try batch.value(at: "a") == nil)
-                #expect(try batch.entries(in: KeyRange(from: "", to: "z"), limit: 9).map(\.key) == ["b"])
-                #expect(try batch.lastEntry(in: KeyRange(from: "", to: "z"))?.key == "b")
+                try #expect(batch.value(at: "b") == [7])
+                try #expect(batch.value(at: "a") == nil)
+                try #expect(batch.entries(in: KeyRange(from: "", to: "z"), limit: 9).map(\.key) == ["b"])
+                try #expect(batch.lastEntry(in: KeyRange(from: "", to: "z"))?.key == "b")
             }
         },
         StoreLaw("a write that throws leaves nothing behind") { store in
@@ -113,23 +113,23 @@ package enum StoreContract {
                     throw StoreError.full
                 }
             }
-            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["a"])
+            try #expect(keys(store, KeyRange(from: "", to: "z")) == ["a"])
         },
         StoreLaw("a write after one that threw is well") { store in
             _ = try? write(store) { _ in throw StoreError.full }
             try write(store) { try $0.put([1], at: "a") }
-            #expect(try store.connection().value(at: "a") == [1])
+            try #expect(store.connection().value(at: "a") == [1])
         },
         StoreLaw("what is written without a sync is read at once") { store in
             try write(store, synced: false) { try $0.put([1], at: "a") }
             try write(store, synced: true) { try $0.put([2], at: "b") }
             try write(store, synced: false) { try $0.put([3], at: "c") }
-            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["a", "b", "c"])
+            try #expect(keys(store, KeyRange(from: "", to: "z")) == ["a", "b", "c"])
         },
         StoreLaw("housekeeping changes nothing that is read") { store in
             for number in 0..<64 { try write(store) { try $0.put([UInt8(number)], at: "key/\(number)") } }
             try store.maintain()
-            #expect(try keys(store, KeyRange(prefix: "key/")).count == 64)
+            try #expect(keys(store, KeyRange(prefix: "key/")).count == 64)
         },
     ]
 
@@ -140,39 +140,39 @@ package enum StoreContract {
             let connection = try store.connection()
             try write(store) { batch in
                 try batch.put([1], at: "a")
-                #expect(try connection.value(at: "a") == nil)
+                try #expect(connection.value(at: "a") == nil)
             }
-            #expect(try connection.value(at: "a") == [1])
+            try #expect(connection.value(at: "a") == [1])
         },
         StoreLaw("a snapshot stays as it was while others write") { store in
             try fill(store, ["a", "b"])
             let connection = try store.connection()
             try connection.snapshot {
-                #expect(try connection.value(at: "a") == [0])
+                try #expect(connection.value(at: "a") == [0])
                 try write(store) { batch in
                     try batch.put([9], at: "a")
                     try batch.remove("b")
                     try batch.put([9], at: "c")
                 }
-                #expect(try connection.value(at: "a") == [0])
-                #expect(try connection.entries(in: KeyRange(from: "", to: "z"), limit: 9).map(\.key) == ["a", "b"])
-                #expect(try connection.lastEntry(in: KeyRange(from: "", to: "z"))?.key == "b")
+                try #expect(connection.value(at: "a") == [0])
+                try #expect(connection.entries(in: KeyRange(from: "", to: "z"), limit: 9).map(\.key) == ["a", "b"])
+                try #expect(connection.lastEntry(in: KeyRange(from: "", to: "z"))?.key == "b")
             }
-            #expect(try connection.value(at: "a") == [9])
-            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["a", "c"])
+            try #expect(connection.value(at: "a") == [9])
+            try #expect(keys(store, KeyRange(from: "", to: "z")) == ["a", "c"])
         },
         StoreLaw("a snapshot that throws leaves its connection well") { store in
             try fill(store, ["a"])
             let connection = try store.connection()
             #expect(throws: Refusal.self) { try connection.snapshot { () throws(Refusal) in throw Refusal() } }
             try write(store) { try $0.put([5], at: "a") }
-            #expect(try connection.value(at: "a") == [5])
+            try #expect(connection.value(at: "a") == [5])
         },
         StoreLaw("every connection reads the last write") { store in
             let connections = [try store.connection(), try store.connection()]
             for round in 1...3 {
                 try write(store) { try $0.put([UInt8(round)], at: "a") }
-                for connection in connections { #expect(try connection.value(at: "a") == [UInt8(round)]) }
+                for connection in connections { try #expect(connection.value(at: "a") == [UInt8(round)]) }
             }
         },
     ]
@@ -183,7 +183,7 @@ package enum StoreContract {
         StoreLaw("a part that refuses is undone alone") { store in
             try fill(store, ["kept"])
             try write(store) { batch in
-                #expect(try part(batch) { try batch.put([1], at: "first") })
+                try #expect(part(batch) { try batch.put([1], at: "first") })
                 let isDone = try part(batch) {
                     try batch.put([1], at: "second")
                     try batch.put([2], at: "first")
@@ -191,10 +191,10 @@ package enum StoreContract {
                     throw Refusal()
                 }
                 #expect(!isDone)
-                #expect(try part(batch) { try batch.put([1], at: "third") })
+                try #expect(part(batch) { try batch.put([1], at: "third") })
             }
-            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["first", "kept", "third"])
-            #expect(try store.connection().value(at: "first") == [1])
+            try #expect(keys(store, KeyRange(from: "", to: "z")) == ["first", "kept", "third"])
+            try #expect(store.connection().value(at: "first") == [1])
         },
         StoreLaw("a part tells its refusal") { store in
             try write(store) { batch in
@@ -217,7 +217,7 @@ package enum StoreContract {
                     try batch.put([2], at: "a")
                     throw Refusal()
                 }
-                _ = try part(batch) { #expect(try batch.value(at: "a") == [1]) }
+                _ = try part(batch) { try #expect(batch.value(at: "a") == [1]) }
             }
         },
         StoreLaw("what is written outside of parts stands beside them") { store in
@@ -226,14 +226,14 @@ package enum StoreContract {
                 _ = try part(batch) { throw Refusal() }
                 try batch.put([1], at: "after")
             }
-            #expect(try keys(store, KeyRange(from: "", to: "z")) == ["after", "before"])
+            try #expect(keys(store, KeyRange(from: "", to: "z")) == ["after", "before"])
         },
         StoreLaw("parts are lost with their batch") { store in
             _ = try? write(store) { batch in
                 _ = try part(batch) { try batch.put([1], at: "a") }
                 throw StoreError.full
             }
-            #expect(try store.connection().value(at: "a") == nil)
+            try #expect(store.connection().value(at: "a") == nil)
         },
     ]
 

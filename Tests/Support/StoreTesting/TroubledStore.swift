@@ -1,6 +1,6 @@
 package import Store
 import Synchronization
-package import Threads
+import Threads
 
 /// A store that can be told to hang or to fail before it hands a write to the store behind it.
 package final class TroubledStore: Store {

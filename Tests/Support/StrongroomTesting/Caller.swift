@@ -1,5 +1,6 @@
 import Cryptography
 package import Domain
+import House
 package import Identity
 package import Operations
 import Threads

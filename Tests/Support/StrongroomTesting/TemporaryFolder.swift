@@ -1,4 +1,4 @@
-package import FoundationEssentials
+import FoundationEssentials
 import Synchronization
 
 /// A folder of one test, removed with its last reference. In memory where the system offers that: tests do not wait for a disk.

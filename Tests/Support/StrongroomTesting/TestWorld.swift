@@ -1,6 +1,5 @@
 package import Cryptography
 package import Domain
-package import House
 import Synchronization
 
 /// The wall clock and the uptime of a house, both set by the test.
