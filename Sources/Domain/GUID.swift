@@ -46,17 +46,30 @@ package struct GUID: Hashable, Sendable, Comparable {
     /// The 36 lower-case characters as bytes, for writers that build no string.
     package func withText<Value>(_ body: (UnsafeBufferPointer<UInt8>) -> Value) -> Value {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 36) { text in
-            var position = 0
-            for nibble in 0..<32 {
-                if nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20 {
-                    text[position] = UInt8(ascii: "-")
-                    position += 1
+            func write(_ value: UInt64, digits: Int, at position: Int) {
+                var rest = value
+                for index in stride(from: position + digits - 1, through: position, by: -1) {
+                    text[index] = Hex.digit(of: UInt8(truncatingIfNeeded: rest & 15))
+                    rest >>= 4
                 }
-                let word = nibble < 16 ? high : low
-                text[position] = Hex.digit(of: UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (nibble & 15))) & 15)
-                position += 1
             }
+            write(high >> 32, digits: 8, at: 0)
+            write(high >> 16, digits: 4, at: 9)
+            write(high, digits: 4, at: 14)
+            write(low >> 48, digits: 4, at: 19)
+            write(low, digits: 12, at: 24)
+            (text[8], text[13], text[18], text[23]) = (0x2D, 0x2D, 0x2D, 0x2D)
             return body(UnsafeBufferPointer(text))
+        }
+    }
+
+    /// The 32 digits without hyphens.
+    package func appendDigits(to bytes: inout [UInt8]) {
+        for shift in stride(from: 60, through: 0, by: -4) {
+            bytes.append(Hex.digit(of: UInt8(truncatingIfNeeded: high >> UInt64(shift)) & 15))
+        }
+        for shift in stride(from: 60, through: 0, by: -4) {
+            bytes.append(Hex.digit(of: UInt8(truncatingIfNeeded: low >> UInt64(shift)) & 15))
         }
     }
 }

@@ -46,6 +46,21 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
+    /// A string made of pieces that need no escaping: addresses of names that were parsed, versions.
+    package mutating func member(_ key: StaticString, plain first: String, _ second: String, _ version: ObjectVersion? = nil) {
+        name(key)
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(contentsOf: first.utf8)
+        bytes.append(contentsOf: second.utf8)
+        if let version {
+            bytes.append(UInt8(ascii: "/"))
+            version.value.appendDigits(to: &bytes)
+        }
+        bytes.append(UInt8(ascii: "\""))
+        needsComma = true
+    }
+
     /// Writes sensitive bytes, which must be UTF-8, as a string.
     package mutating func member(_ key: StaticString, _ value: SensitiveBytes) {
         name(key)

@@ -172,7 +172,7 @@ package final class Dispatcher: Sendable {
         case .permission(let permission):
             guard let principal, let vault else { throw .internal("\(operation.name) was reached without a principal") }
             let object = Self.object(in: request)
-            if let object { trail.event.objectID = "https://\(vault.authority)/\(object.collection)/\(object.name)" }
+            if let object { trail.event.objectID = vault.secretsURL + object.name.spelling }
             guard let grant = lane.access.grant(permission, to: principal, on: vault.scopes, object: object) else {
                 trail.event.isAuthorized = false
                 throw .notGranted(permission, to: principal, on: vault, object: object)

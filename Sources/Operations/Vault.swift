@@ -11,6 +11,8 @@ package final class Vault: Sendable {
     package let isPurgeProtected: Bool
     /// Its host with the port that clients see; none for 443.
     package let authority: String
+    /// `https://<authority>/secrets/`: what identifiers of secrets begin with.
+    package let secretsURL: String
     package let scopes: ScopeChain
 
     package init(
@@ -24,6 +26,7 @@ package final class Vault: Sendable {
         self.retentionDays = retentionDays
         self.isPurgeProtected = isPurgeProtected
         self.authority = authority
+        secretsURL = "https://\(authority)/secrets/"
         scopes = ScopeChain(vault: name, group: resourceGroup, subscription: subscription)
     }
 

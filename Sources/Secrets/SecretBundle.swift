@@ -30,25 +30,23 @@ struct SecretBundle: OperationOutput {
     func write(to bundle: inout JSONWriter, _ version: APIVersion) {
         if showsValue { bundle.member("value", secret.value) }
         if let contentType = secret.contentType { bundle.member("contentType", contentType) }
-        bundle.member("id", id)
+        bundle.member("id", plain: vault.secretsURL, name.spelling, record.version)
         SecretItem.writeAttributes(record.attributes, vault, version, to: &bundle)
         if let tags = record.tags ?? (alwaysShowsTags ? [] : nil) { SecretItem.writeTags(tags, to: &bundle) }
     }
 
-    var id: String { "https://\(vault.authority)/secrets/\(name)/\(record.version)" }
-
     /// Changes with every change of this version, and with every new version.
-    var entityTag: String { "\"\(record.version)-\(record.revision)\"" }
+    var entityTag: String { "\"" + record.version.description + "-" + String(record.revision) + "\"" }
 }
 
 /// A secret in a list: no value.
 enum SecretItem {
     static func write(
-        id: String, _ record: ObjectRecord, _ contentType: String?, _ vault: Vault, _ version: APIVersion, to list: inout JSONWriter,
+        _ name: ObjectName, version shown: ObjectVersion?, _ record: ObjectRecord, _ contentType: String?, _ vault: Vault, _ version: APIVersion, to list: inout JSONWriter,
         deleted: DeletedObject? = nil
     ) {
         list.object { item in
-            item.member("id", id)
+            item.member("id", plain: vault.secretsURL, name.spelling, shown)
             if let contentType { item.member("contentType", contentType) }
             writeAttributes(record.attributes, vault, version, to: &item)
             if let tags = record.tags { writeTags(tags, to: &item) }
@@ -97,7 +95,7 @@ struct DeletedSecretBundle: OperationOutput {
         .json { bundle in
             SecretItem.writeDeletion(object, vault, to: &bundle)
             if let contentType = secret.contentType { bundle.member("contentType", contentType) }
-            bundle.member("id", "https://\(vault.authority)/secrets/\(object.head.name)/\(object.head.current.version)")
+            bundle.member("id", plain: vault.secretsURL, object.head.name.spelling, object.head.current.version)
             SecretItem.writeAttributes(object.head.current.attributes, vault, call.apiVersion, to: &bundle)
             if let tags = object.head.current.tags { SecretItem.writeTags(tags, to: &bundle) }
         }

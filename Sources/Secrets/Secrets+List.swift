@@ -22,7 +22,9 @@ struct ListSecretVersions: OperationInput {
 /// `{"value":[…],"nextLink":…}`, the link null on the last page.
 struct SecretList: OperationOutput {
     struct Item: Sendable {
-        let id: String
+        let name: ObjectName
+        /// Part of the identifier in lists of versions only.
+        var version: ObjectVersion?
         let record: ObjectRecord
         let contentType: String?
         var deleted: DeletedObject?
@@ -38,7 +40,8 @@ struct SecretList: OperationOutput {
             list.array("value") { list in
                 for item in items {
                     SecretItem.write(
-                        id: item.id, item.record, item.contentType, vault, call.apiVersion, to: &list, deleted: item.deleted)
+                        item.name, version: item.version, item.record, item.contentType, vault, call.apiVersion, to: &list,
+                        deleted: item.deleted)
                 }
             }
             if let nextLink { list.member("nextLink", nextLink) } else { list.null("nextLink") }
@@ -85,8 +88,7 @@ extension Secrets {
             vault: table.vault,
             items: try records.mapTyped { record throws(VaultError) in
                 SecretList.Item(
-                    id: "https://\(table.vault.authority)/secrets/\(name)/\(record.version)", record: record,
-                    contentType: try SecretValue(record).contentType)
+                    name: name, version: record.version, record: record, contentType: try SecretValue(record).contentType)
             }, nextLink: link)
     }
 
@@ -115,8 +117,7 @@ extension Secrets {
 
     func item(_ head: ObjectHead, _ vault: Vault) throws(VaultError) -> SecretList.Item {
         SecretList.Item(
-            id: "https://\(vault.authority)/secrets/\(head.name)", record: head.current,
-            contentType: try SecretValue(head.current).contentType)
+            name: head.name, record: head.current, contentType: try SecretValue(head.current).contentType)
     }
 }
 
