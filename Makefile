@@ -20,12 +20,12 @@ run: release ## build, then start `strongroom dev` in the foreground; options in
 	@exec $(BINARY) dev $(ARGS)
 
 release: setup ## build the release binary, .build/release/strongroom
-	swift build -c release --product strongroom
+	swift build -c release --static-swift-stdlib --product strongroom
 
 test: setup-test ## build and run all unit, contract and integration tests
 	swift build --build-tests $(WALLS)
 	swift test --skip-build $(WALLS)
-	swift build -c release --product strongroom
+	swift build -c release --static-swift-stdlib --product strongroom
 	STRONGROOM_BINARY="$(CURDIR)/$(BINARY)" .venv/bin/python -m pytest IntegrationTests $(PYTEST_ARGS)
 	@echo "make test: all unit, contract and integration tests passed"
 

@@ -30,7 +30,7 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
     }
 
     private let state: LoopState
-    private let assembler: RequestAssembler
+    private var assembler: RequestAssembler
     private let tlsVersion: String
     private var peer = Peer.local
     private var networkInfo: [UInt8] = []

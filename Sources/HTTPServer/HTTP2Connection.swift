@@ -97,7 +97,8 @@ final class HTTP2Stream: ChannelInboundHandler, TimedConnection, @unchecked Send
         switch unwrapInboundIn(data) {
         case .head(let received):
             do throws(VaultError) {
-                let assembled = try RequestAssembler(limits: state.limits).assemble(received, peer: peer, tlsVersion: tlsVersion)
+                var assembler = RequestAssembler(limits: state.limits)
+                let assembled = try assembler.assemble(received, peer: peer, tlsVersion: tlsVersion)
                 limit = state.dispatcher.bodyLimit(
                     assembled.request.method, host: assembled.request.host, path: assembled.request.path)
                 if let length = assembled.contentLength, length > limit { throw RequestAssembler.bodyTooLarge(limit) }

@@ -6,6 +6,10 @@ import Operations
 /// Turns a request head into a `Request`, or says what is wrong with it. What is ambiguous is refused, never guessed.
 struct RequestAssembler {
     let limits: HTTPLimits
+    /// The authority of the last request and the name in it: on one connection nearly always the same.
+    private var lastAuthority: (text: String, host: String)?
+
+    init(limits: HTTPLimits) { self.limits = limits }
 
     struct Head {
         let request: Request
@@ -16,7 +20,7 @@ struct RequestAssembler {
     }
 
     /// - Throws: `.malformedRequest`, `.headTooLarge`, `.uriTooLong`.
-    func assemble(_ head: HTTPRequestHead, peer: Peer, tlsVersion: String) throws(VaultError) -> Head {
+    mutating func assemble(_ head: HTTPRequestHead, peer: Peer, tlsVersion: String) throws(VaultError) -> Head {
         guard head.uri.utf8.count <= limits.targetBytes else {
             throw VaultError(.uriTooLong, "The request target is longer than \(limits.targetBytes) bytes.")
         }
@@ -51,7 +55,7 @@ struct RequestAssembler {
         if let override = fields.methodOverride, method == .post { method = Request.Method(rawValue: override.uppercased()) }
         return Head(
             request: Request(
-                method: method, host: try Self.hostName(authority), target: target, path: path, query: query,
+                method: method, host: try host(of: authority), target: target, path: path, query: query,
                 authorization: fields.authorization, ifNoneMatch: fields.ifNoneMatch, userAgent: fields.userAgent,
                 clientRequestID: fields.clientRequestID, peer: peer, tlsVersion: tlsVersion),
             contentLength: fields.contentLength, expectsContinue: fields.expectsContinue, isKeptAlive: head.isKeepAlive)
@@ -109,6 +113,13 @@ struct RequestAssembler {
         let rest = uri.dropFirst(8)
         let slash = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
         return (String(rest[..<slash]), String(rest[slash...]))
+    }
+
+    private mutating func host(of authority: String) throws(VaultError) -> String {
+        if let lastAuthority, lastAuthority.text == authority { return lastAuthority.host }
+        let host = try Self.hostName(authority)
+        lastAuthority = (authority, host)
+        return host
     }
 
     /// The name without its port, in lower case.

@@ -9,6 +9,7 @@ package struct ObjectKind: Sendable {
     package let collection: String
     /// `secret`
     package let noun: String
+    let headSuffix: String
     /// `Secret`
     package let title: String
     package let notFound: VaultError.Code
@@ -18,6 +19,7 @@ package struct ObjectKind: Sendable {
     package init(collection: String, noun: String, title: String, notFound: VaultError.Code, purgeOperation: String) {
         self.collection = collection
         self.noun = noun
+        headSuffix = noun + "/"
         self.title = title
         self.notFound = notFound
         self.purgeOperation = purgeOperation
@@ -35,11 +37,12 @@ package struct ObjectTable: Sendable {
 
     package init(_ kind: ObjectKind, in vault: Vault) {
         (self.kind, self.vault) = (kind, vault)
+        headPrefix = vault.keyPrefix + kind.headSuffix
     }
 
     private var domain: SealDomain { .vault(vault.name) }
-    private var prefix: String { "vault/\(vault.name)/" }
-    private var headPrefix: String { prefix + kind.noun + "/" }
+    private var prefix: String { vault.keyPrefix }
+    private let headPrefix: String
     private var deletedPrefix: String { prefix + "deleted-" + kind.noun + "/" }
     private func headKey(_ name: ObjectName) -> String { headPrefix + name.key }
     private func deletedKey(_ name: ObjectName) -> String { deletedPrefix + name.key }

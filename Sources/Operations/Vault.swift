@@ -13,6 +13,8 @@ package final class Vault: Sendable {
     package let authority: String
     /// `https://<authority>/secrets/`: what identifiers of secrets begin with.
     package let secretsURL: String
+    /// `vault/<name>/`: what store keys of its objects begin with.
+    package let keyPrefix: String
     package let scopes: ScopeChain
 
     package init(
@@ -26,6 +28,7 @@ package final class Vault: Sendable {
         self.retentionDays = retentionDays
         self.isPurgeProtected = isPurgeProtected
         self.authority = authority
+        keyPrefix = "vault/\(name)/"
         secretsURL = "https://\(authority)/secrets/"
         scopes = ScopeChain(vault: name, group: resourceGroup, subscription: subscription)
     }

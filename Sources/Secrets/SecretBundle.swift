@@ -36,7 +36,16 @@ struct SecretBundle: OperationOutput {
     }
 
     /// Changes with every change of this version, and with every new version.
-    var entityTag: String { "\"" + record.version.description + "-" + String(record.revision) + "\"" }
+    var entityTag: String {
+        var text: [UInt8] = []
+        text.reserveCapacity(48)
+        text.append(UInt8(ascii: "\""))
+        record.version.value.appendDigits(to: &text)
+        text.append(UInt8(ascii: "-"))
+        text.append(contentsOf: String(record.revision).utf8)
+        text.append(UInt8(ascii: "\""))
+        return String(decoding: text, as: UTF8.self)
+    }
 }
 
 /// A secret in a list: no value.

@@ -8,6 +8,7 @@ import Identity
 import Operations
 package import Store
 import StoreSQLite
+import Synchronization
 import Threads
 
 /// A whole house in a temporary folder under a clock that the test sets.
@@ -25,15 +26,32 @@ package final class TestHouse: Sendable {
     /// Vaults of every house: 90 days and purgeable, 7 days and purgeable, 90 days and purge-protected.
     private static let vaults = [("demo", 90, false), ("other", 7, false), ("locked", 90, true)]
 
+    private let isClosed = Atomic<Bool>(false)
+
     private init(house: House, folder: TemporaryFolder, clock: TestClock, log: TestLog) {
         (self.house, self.folder, self.clock, self.log) = (house, folder, clock, log)
     }
 
-    /// Opens the house that stands in `folder`, or makes one there.
+    deinit {
+        guard !isClosed.load(ordering: .acquiring) else { return }
+        DispatchQueue.global().async { [house, folder] in withExtendedLifetime(folder) { house.close() } }
+    }
+
+    /// Opens a house of its own for a test: three vaults, and a client that has every role (`admin`). It closes with its last
+    /// reference.
     ///
     /// - Parameters:
     ///   - disk: the disk it stores on; nil is the system's.
     ///   - wrap: puts something between the house and its store.
+    package static func open(
+        clock: TestClock = TestClock(), disk: FaultDisk? = nil, wrapping wrap: (any Store) -> any Store = { $0 },
+        configure: (inout HouseConfiguration) -> Void = { _ in }
+    ) async throws -> TestHouse {
+        let folder = try await HouseTemplate.shared.copy()
+        return try await open(in: folder, clock: clock, disk: disk, wrapping: wrap, configure: configure)
+    }
+
+    /// Opens the house that stands in `folder`, or makes one there.
     package static func open(
         in folder: TemporaryFolder, clock: TestClock = TestClock(), disk: FaultDisk? = nil, seed: UInt64? = nil,
         wrapping wrap: (any Store) -> any Store = { $0 }, configure: (inout HouseConfiguration) -> Void = { _ in }
@@ -61,14 +79,22 @@ package final class TestHouse: Sendable {
         }
     }
 
-    /// Waits for the house's threads, which blocks: not on a thread of the pool.
+    /// Ends the house's threads and closes its files, so that the folder can be opened anew.
     package func close() async {
+        guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        // It waits for threads, which blocks: not on a thread of the pool.
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async { [house] in
                 house.close()
                 continuation.resume()
             }
         }
+    }
+
+    /// Closes the house and opens it again.
+    package func reopened(configure: (inout HouseConfiguration) -> Void = { _ in }) async throws -> TestHouse {
+        await close()
+        return try await TestHouse.open(in: folder, clock: clock, configure: configure)
     }
 
     package static func vaultHost(_ vault: String) -> String { "\(vault).vault.\(suffix)" }
@@ -108,23 +134,6 @@ package struct Client: Sendable {
 
     package init(id: GUID, objectID: GUID, password: String) {
         (self.id, self.objectID, self.password) = (id, objectID, password)
-    }
-}
-
-/// Opens a house from the template, lends it to `body`, and closes it.
-package func withHouse<Value>(
-    clock: TestClock = TestClock(), disk: FaultDisk? = nil, wrapping wrap: (any Store) -> any Store = { $0 },
-    configure: (inout HouseConfiguration) -> Void = { _ in }, _ body: (TestHouse) async throws -> Value
-) async throws -> Value {
-    let folder = try await HouseTemplate.shared.copy()
-    let house = try await TestHouse.open(in: folder, clock: clock, disk: disk, wrapping: wrap, configure: configure)
-    do {
-        let value = try await body(house)
-        await house.close()
-        return value
-    } catch {
-        await house.close()
-        throw error
     }
 }
 
