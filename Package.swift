@@ -21,7 +21,11 @@ func room(_ name: String, on rooms: [String] = [], with products: [Target.Depend
 }
 
 func tests(_ name: String, on rooms: [String], with products: [Target.Dependency] = []) -> [Target] {
-    [.testTarget(name: "\(name)Tests", dependencies: rooms.map { .init(stringLiteral: $0) } + products, swiftSettings: settings)]
+    [
+        .testTarget(
+            name: "\(name)Tests", dependencies: rooms.map { .init(stringLiteral: $0) } + products,
+            swiftSettings: settings)
+    ]
 }
 
 let nio: [Target.Dependency] = [
@@ -53,14 +57,17 @@ targets += room("Audit", on: ["Domain", "Threads", "Store", "Cryptography", "Bar
 targets += room("Identity", on: ["Domain", "Threads", "Store", "Cryptography", "Barrier"])
 targets += room("Access", on: ["Domain", "Store", "Barrier"])
 // corridor
-targets += room("Operations", on: ["Domain", "Threads", "Store", "Barrier", "Cryptography", "Identity", "Access", "Audit"])
+targets += room(
+    "Operations", on: ["Domain", "Threads", "Store", "Barrier", "Cryptography", "Identity", "Access", "Audit"])
 // living rooms
 targets += room("Objects", on: ["Domain", "Store", "Cryptography", "Barrier", "Operations", "Access"])
 targets += room("Secrets", on: ["Domain", "Store", "Barrier", "Cryptography", "Operations", "Objects", "Access"])
 targets += room("Login", on: ["Domain", "Threads", "Cryptography", "Barrier", "Identity", "Operations"])
 targets += room(
     "Management",
-    on: ["Domain", "Threads", "Store", "Barrier", "Cryptography", "Operations", "Identity", "Access", "Audit", "Objects"])
+    on: [
+        "Domain", "Threads", "Store", "Barrier", "Cryptography", "Operations", "Identity", "Access", "Audit", "Objects",
+    ])
 // doors
 targets += room("HTTPServer", on: ["Domain", "Threads", "Operations", "Cryptography"], with: nio + [nioHTTP2])
 targets += room("Automation", on: ["Domain", "Threads", "Store", "Barrier", "Operations"])
@@ -68,14 +75,16 @@ targets += room("Automation", on: ["Domain", "Threads", "Store", "Barrier", "Ope
 targets += room(
     "House",
     on: [
-        "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access", "Operations",
+        "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access",
+        "Operations",
         "Objects", "Secrets", "Login", "Management", "HTTPServer", "Automation",
     ], with: nio)
 targets += [
     .executableTarget(
         name: "strongroom",
         dependencies: [
-            "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Access", "Identity", "Management",
+            "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Access",
+            "Identity", "Management",
             "Operations", "HTTPServer", "Automation", "House",
         ] + nio + [argumentParser],
         swiftSettings: settings)
@@ -85,7 +94,8 @@ targets += [
 func support(_ name: String, on rooms: [String]) -> [Target] {
     [
         .target(
-            name: name, dependencies: rooms.map { .init(stringLiteral: $0) }, path: "Tests/Support/\(name)", swiftSettings: settings)
+            name: name, dependencies: rooms.map { .init(stringLiteral: $0) }, path: "Tests/Support/\(name)",
+            swiftSettings: settings)
     ]
 }
 targets += [.target(name: "CFaultDisk", dependencies: ["CSQLite"], path: "Tests/Support/CFaultDisk")]
@@ -93,7 +103,8 @@ targets += support("StoreTesting", on: ["Domain", "Threads", "Store"])
 targets += support(
     "StrongroomTesting",
     on: [
-        "CFaultDisk", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access", "Operations",
+        "CFaultDisk", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity",
+        "Access", "Operations",
         "House",
     ])
 targets += tests("Domain", on: ["Domain"])

@@ -79,7 +79,8 @@ struct Assignments: Sendable {
         guard let role = BuiltInRoles.role(assignment.roleID) else { return }
         byID[assignment.id] = assignment
         let held = Held(assignmentID: assignment.id, permissions: role.permissions)
-        byPrincipal[assignment.principalID, default: Principal()].byScope[assignment.scope.key, default: []].append(held)
+        byPrincipal[assignment.principalID, default: Principal()].byScope[assignment.scope.key, default: []].append(
+            held)
         if assignment.scope.level == .object { byPrincipal[assignment.principalID]?.objectScopes += 1 }
     }
 
@@ -116,7 +117,8 @@ package final class AccessDecider {
     ///   - object: the name and collection of one object, when the operation is about one.
     /// - Returns: nil when nothing grants it.
     package func grant(
-        _ permission: Permission, to principal: Principal, on chain: ScopeChain, object: (name: ObjectName, collection: String)?
+        _ permission: Permission, to principal: Principal, on chain: ScopeChain,
+        object: (name: ObjectName, collection: String)?
     ) -> Grant? {
         refresh()
         let question = Question(principal: principal.objectID, vault: chain.name)
@@ -124,7 +126,9 @@ package final class AccessDecider {
         for assigned in held where assigned.permissions.contains(permission) {
             return Grant(permission: permission, assignmentID: assigned.assignmentID)
         }
-        guard let object, let holder = assignments.byPrincipal[principal.objectID], holder.objectScopes > 0 else { return nil }
+        guard let object, let holder = assignments.byPrincipal[principal.objectID], holder.objectScopes > 0 else {
+            return nil
+        }
         let key = chain.vault.key + "/" + object.collection + "/" + object.name.key
         for assigned in holder.byScope[key] ?? [] where assigned.permissions.contains(permission) {
             return Grant(permission: permission, assignmentID: assigned.assignmentID)

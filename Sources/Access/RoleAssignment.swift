@@ -58,8 +58,11 @@ package enum RoleAssignmentTable {
     package static func put(_ assignment: RoleAssignment, in transaction: Transaction) throws(VaultError) {
         let record = Record(
             id: assignment.id, principalID: assignment.principalID, roleID: assignment.roleID,
-            scope: assignment.scope.description, created: assignment.created.nanoseconds, createdBy: assignment.createdBy)
-        guard let bytes = try? JSONEncoder().encode(record) else { throw .internal("a role assignment could not be encoded") }
+            scope: assignment.scope.description, created: assignment.created.nanoseconds,
+            createdBy: assignment.createdBy)
+        guard let bytes = try? JSONEncoder().encode(record) else {
+            throw .internal("a role assignment could not be encoded")
+        }
         try transaction.put(Array(bytes), at: key(assignment.id), in: .system)
     }
 

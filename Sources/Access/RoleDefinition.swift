@@ -16,7 +16,9 @@ package struct RoleDefinition: Sendable {
         name: String, id: StaticString, actions: [String] = [], notActions: [String] = [], dataActions: [String] = [],
         notDataActions: [String] = []
     ) {
-        guard let id = GUID(String(describing: id)) else { preconditionFailure("role '\(name)' has no valid identifier") }
+        guard let id = GUID(String(describing: id)) else {
+            preconditionFailure("role '\(name)' has no valid identifier")
+        }
         self.name = name
         self.id = id
         self.actions = actions
@@ -25,7 +27,8 @@ package struct RoleDefinition: Sendable {
         self.notDataActions = notDataActions
         permissions = PermissionSet(
             Permission.allCases.filter { permission in
-                let (granted, withheld) = permission.isDataAction ? (dataActions, notDataActions) : (actions, notActions)
+                let (granted, withheld) =
+                    permission.isDataAction ? (dataActions, notDataActions) : (actions, notActions)
                 return granted.contains { Self.matches(permission.action, pattern: $0) }
                     && !withheld.contains { Self.matches(permission.action, pattern: $0) }
             })

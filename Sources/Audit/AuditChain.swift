@@ -59,7 +59,8 @@ package struct AuditBatch: Sendable {
 
     init?(_ bytes: [UInt8]) {
         var reader = ByteReader(bytes)
-        guard reader.byte() == Self.format, let first = reader.integer(UInt64.self), first > 0, let before = reader.raw(32),
+        guard reader.byte() == Self.format, let first = reader.integer(UInt64.self), first > 0,
+            let before = reader.raw(32),
             let after = reader.raw(32), let count = reader.integer(UInt32.self)
         else { return nil }
         var records: [[UInt8]] = []

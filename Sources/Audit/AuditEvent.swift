@@ -77,9 +77,12 @@ extension AuditEvent {
     package init?(_ bytes: [UInt8]) {
         var record = ByteReader(bytes)
         guard record.byte() == Self.kind, record.byte() == Self.format, let time = record.integer(Int64.self),
-            let duration = record.integer(Int64.self), let operationName = record.string(), let status = record.integer(UInt16.self),
-            let resultDescription = record.string(), let correlationID = record.guid(), let callerAddress = record.string(),
-            let principal = Self.optionalPrincipal(&record), let clientInfo = record.string(), let requestURI = record.string(),
+            let duration = record.integer(Int64.self), let operationName = record.string(),
+            let status = record.integer(UInt16.self),
+            let resultDescription = record.string(), let correlationID = record.guid(),
+            let callerAddress = record.string(),
+            let principal = Self.optionalPrincipal(&record), let clientInfo = record.string(),
+            let requestURI = record.string(),
             let objectID = record.string(), let resourceID = record.string(), let apiVersion = record.string(),
             let tlsVersion = record.string(), let isAuthorized = record.optionalFlag(),
             let assignmentID = record.optionalGUID(), record.isAtEnd
@@ -138,7 +141,8 @@ extension AuditEvent {
                 identity.object("claim") { claim in
                     claim.member("oid", principal.objectID)
                     claim.member("appid", principal.applicationID)
-                    claim.member("idtyp", principal.kind == .user ? "user" : principal.kind == .application ? "app" : "system")
+                    claim.member(
+                        "idtyp", principal.kind == .user ? "user" : principal.kind == .application ? "app" : "system")
                 }
             }
             event.member("resourceId", resourceID.uppercased())

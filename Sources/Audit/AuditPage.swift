@@ -16,7 +16,9 @@ package struct AuditFilter: Sendable {
         self.since = try since.map { (text) throws(VaultError) in try Self.time(text, "since") }
         self.until = try until.map { (text) throws(VaultError) in try Self.time(text, "until") }
         self.vault = try vault.map { (text) throws(VaultError) in
-            guard let name = VaultName(text) else { throw .badParameter("'\(text.prefix(64))' is not the name of a vault.") }
+            guard let name = VaultName(text) else {
+                throw .badParameter("'\(text.prefix(64))' is not the name of a vault.")
+            }
             return name
         }
     }

@@ -60,7 +60,8 @@ package struct AuditVerifier {
                 }
                 for record in batch.records {
                     if let checkpoint = Checkpoint(record) {
-                        guard checkpoint.chain == chain, checkpoint.isAuthentic(publicKey: publicKey, engine: engine) else {
+                        guard checkpoint.chain == chain, checkpoint.isAuthentic(publicKey: publicKey, engine: engine)
+                        else {
                             return fault("checkpoint \(chain.sequence + 1) is not authentic")
                         }
                         report.checkpoints += 1
@@ -82,11 +83,15 @@ package struct AuditVerifier {
                         witnesses.removeFirst()
                     }
                 }
-                guard batch.after == chain else { return fault("the batch that ends with record \(chain.sequence) was edited") }
+                guard batch.after == chain else {
+                    return fault("the batch that ends with record \(chain.sequence) was edited")
+                }
             }
         }
         if let missing = witnesses.last, missing.chain.sequence > chain.sequence {
-            return fault("the log ends at record \(chain.sequence), but a checkpoint was taken at record \(missing.chain.sequence)")
+            return fault(
+                "the log ends at record \(chain.sequence), but a checkpoint was taken at record \(missing.chain.sequence)"
+            )
         }
         return report
     }

@@ -15,7 +15,8 @@ package struct Checkpoint: Sendable, Equatable {
     package let publicKey: [UInt8]
     package let signature: [UInt8]
 
-    static func sign(_ chain: AuditChain, at time: Timestamp, key: Ed25519PrivateKey) throws(CryptoError) -> Checkpoint {
+    static func sign(_ chain: AuditChain, at time: Timestamp, key: Ed25519PrivateKey) throws(CryptoError) -> Checkpoint
+    {
         let publicKey = try key.publicKey()
         let signature = try key.sign(statement(chain, time))
         return Checkpoint(time: time, chain: chain, publicKey: publicKey, signature: signature)

@@ -1,4 +1,5 @@
 import Domain
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -30,7 +31,9 @@ package struct CheckpointFile: Sendable {
         defer { fclose(file) }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        while case let count = fread(&buffer, 1, buffer.count, file), count > 0 { bytes.append(contentsOf: buffer[0..<count]) }
+        while case let count = fread(&buffer, 1, buffer.count, file), count > 0 {
+            bytes.append(contentsOf: buffer[0..<count])
+        }
         let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
         var checkpoints: [Checkpoint] = []
         for (index, line) in lines.enumerated() {

@@ -1,7 +1,7 @@
-import Domain
 import Barrier
-import Threads
+import Domain
 import Synchronization
+import Threads
 
 /// What one call hands to the committer: the records of what happened and, for a change, the work that makes it.
 ///
@@ -23,9 +23,12 @@ final class CommitRequest: @unchecked Sendable {
     private var continuation: UnsafeContinuation<VaultError?, Never>?
 
     init(
-        records: [AuditRecord], body: Body?, isSlow: Bool, waker: any Waker, continuation: UnsafeContinuation<VaultError?, Never>
+        records: [AuditRecord], body: Body?, isSlow: Bool, waker: any Waker,
+        continuation: UnsafeContinuation<VaultError?, Never>
     ) {
-        (self.records, self.body, self.isSlow, self.waker, self.continuation) = (records, body, isSlow, waker, continuation)
+        (self.records, self.body, self.isSlow, self.waker, self.continuation) = (
+            records, body, isSlow, waker, continuation
+        )
         submitted = .now
     }
 

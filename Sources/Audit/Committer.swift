@@ -60,8 +60,10 @@ package final class Committer: @unchecked Sendable {
     package var isWritable: Bool { writable.load(ordering: .relaxed) }
 
     package init(
-        store: any Store, keyring: Keyring, cache: SealedCache?, engine: CryptoEngine, checkpointKey: Ed25519PrivateKey, checkpointFile: CheckpointFile,
-        chain: AuditChain, options: Options, now: @escaping @Sendable () -> Timestamp, log: @escaping @Sendable (String) -> Void
+        store: any Store, keyring: Keyring, cache: SealedCache?, engine: CryptoEngine, checkpointKey: Ed25519PrivateKey,
+        checkpointFile: CheckpointFile,
+        chain: AuditChain, options: Options, now: @escaping @Sendable () -> Timestamp,
+        log: @escaping @Sendable (String) -> Void
     ) throws(CryptoError) {
         self.store = store
         cipher = RecordCipher(keyring)
@@ -114,7 +116,8 @@ package final class Committer: @unchecked Sendable {
         _ records: [AuditRecord], body: CommitRequest.Body?, isSlow: Bool, waker: any Waker
     ) async throws(VaultError) {
         let failure = await withUnsafeContinuation { (continuation: UnsafeContinuation<VaultError?, Never>) in
-            let request = CommitRequest(records: records, body: body, isSlow: isSlow, waker: waker, continuation: continuation)
+            let request = CommitRequest(
+                records: records, body: body, isSlow: isSlow, waker: waker, continuation: continuation)
             let (accepted, mustWake) = queue.withLock { queue in
                 guard !queue.isStopping else { return (false, false) }
                 queue.waiting.append(request)
@@ -140,7 +143,8 @@ package final class Committer: @unchecked Sendable {
 
     /// All that waits; empty when a checkpoint fell due instead; nil when stopped and drained.
     private func nextBatch() -> [CommitRequest]? {
-        let untilCheckpoint = max(.milliseconds(100), options.checkpointInterval - (ContinuousClock.now - lastCheckpoint))
+        let untilCheckpoint = max(
+            .milliseconds(100), options.checkpointInterval - (ContinuousClock.now - lastCheckpoint))
         let waiting = queue.wait(timeout: untilCheckpoint) { queue -> Int? in
             if !queue.waiting.isEmpty { return queue.waiting.count }
             if queue.isStopping { return 0 }
@@ -233,7 +237,8 @@ package final class Committer: @unchecked Sendable {
         var byWaker: [ObjectIdentifier: (any Waker, [(UnsafeContinuation<VaultError?, Never>, VaultError?)])] = [:]
         for request in batch {
             guard let continuation = request.settle() else { continue }
-            byWaker[ObjectIdentifier(request.waker), default: (request.waker, [])].1.append((continuation, request.failure))
+            byWaker[ObjectIdentifier(request.waker), default: (request.waker, [])].1.append(
+                (continuation, request.failure))
         }
         for (waker, settled) in byWaker.values {
             waker.wake { for (continuation, failure) in settled { continuation.resume(returning: failure) } }
@@ -276,7 +281,8 @@ package final class Committer: @unchecked Sendable {
         .storageFull, "The server has no space left to write. Nothing was changed; reads go on. Retry later.")
 
     private static func unwritable(_ cause: String) -> VaultError {
-        .unavailable("The service cannot write its audit record, so the call was not carried out. Retry later.", cause: cause)
+        .unavailable(
+            "The service cannot write its audit record, so the call was not carried out. Retry later.", cause: cause)
     }
 
     // MARK: Checkpoints

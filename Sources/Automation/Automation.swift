@@ -29,7 +29,8 @@ package final class Automation: Sendable {
 
     /// - Parameter lastSeen: the wall clock when this server last ran; nil at the first start.
     package init(
-        dispatcher: Dispatcher, lane: Lane, clocks: Clocks, lastSeen: Timestamp?, log: @escaping @Sendable (String) -> Void
+        dispatcher: Dispatcher, lane: Lane, clocks: Clocks, lastSeen: Timestamp?,
+        log: @escaping @Sendable (String) -> Void
     ) {
         self.dispatcher = dispatcher
         self.lane = lane
@@ -57,10 +58,13 @@ package final class Automation: Sendable {
         }
         do throws(VaultError) {
             var performed = 0
-            for duty in try Duty.due(at: now, in: lane.reader, limit: Self.lookedAt) where performed < Self.dutiesPerTick {
+            for duty in try Duty.due(at: now, in: lane.reader, limit: Self.lookedAt)
+            where performed < Self.dutiesPerTick {
                 if dispatcher.destroys(duty), !brake.withLock({ $0.admit(uptime: uptime) }) { continue }
                 performed += 1
-                do throws(VaultError) { try await dispatcher.perform(duty, retryAt: now + Self.retryAfter, on: lane) } catch {
+                do throws(VaultError) {
+                    try await dispatcher.perform(duty, retryAt: now + Self.retryAfter, on: lane)
+                } catch {
                     log("automation: \(duty.operation) failed and is put off: \(error.message)")
                 }
             }

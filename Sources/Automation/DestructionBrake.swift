@@ -38,7 +38,8 @@ struct DestructionBrake: Sendable {
         let ahead = (now - wall) - (nowUptime - uptime)
         if ahead > Self.tolerance {
             pausedUntil = max(pausedUntil, nowUptime + Self.pauseAfterJump)
-            pendingAlarm = "The clock jumped forward by \(ahead.components.seconds) seconds. Nothing is purged for 24 hours."
+            pendingAlarm =
+                "The clock jumped forward by \(ahead.components.seconds) seconds. Nothing is purged for 24 hours."
         }
         wall = now
         uptime = nowUptime

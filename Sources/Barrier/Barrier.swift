@@ -76,11 +76,15 @@ package enum Barrier {
     /// Unwraps the root key and all data keys.
     ///
     /// - Throws: `.wrongKEK`; `.damaged` naming the record.
-    package static func unseal(_ reader: any StoreReader, kek: SensitiveBytes, engine: CryptoEngine) throws(Failure) -> Keyring {
+    package static func unseal(_ reader: any StoreReader, kek: SensitiveBytes, engine: CryptoEngine) throws(Failure)
+        -> Keyring
+    {
         Keyring(keys: try load(reader, kek: kek, engine: engine), engine: engine)
     }
 
-    private static func load(_ reader: any StoreReader, kek: SensitiveBytes, engine: CryptoEngine) throws(Failure) -> Keys {
+    private static func load(_ reader: any StoreReader, kek: SensitiveBytes, engine: CryptoEngine) throws(Failure)
+        -> Keys
+    {
         let sealedRoot: [UInt8]?
         let entries: [StoreEntry]
         do throws(StoreError) {
@@ -128,14 +132,18 @@ package enum Barrier {
     }
 
     /// Replaces the root key: every data key is wrapped anew, the new root by `kek`. Reload the keyring after the commit.
-    package static func rotateRoot(kek: SensitiveBytes, engine: CryptoEngine, in transaction: Transaction) throws(VaultError) {
+    package static func rotateRoot(kek: SensitiveBytes, engine: CryptoEngine, in transaction: Transaction)
+        throws(VaultError)
+    {
         let keys = try keys(in: transaction.raw, kek: kek, engine: engine)
         var records: [(String, [UInt8])] = []
         do throws(Failure) {
             let root: SensitiveBytes
             do throws(CryptoError) { root = try engine.randomKey(count: 32) } catch { throw .crypto(error) }
             records.append((rootKey, try wrap(root, at: rootKey, by: kek, engine: engine)))
-            for key in keys.dataKeys.values { records.append((path(key.number), try wrapped(key, root: root, engine: engine))) }
+            for key in keys.dataKeys.values {
+                records.append((path(key.number), try wrapped(key, root: root, engine: engine)))
+            }
         } catch { throw .internal("the root key could not be rotated") }
         for (key, value) in records { try transaction.putRaw(value, at: key) }
     }
@@ -164,13 +172,16 @@ package enum Barrier {
         return try wrap(SensitiveBytes(record.bytes), at: path(key.number), by: root, engine: engine)
     }
 
-    private static func dataKey(_ entry: StoreEntry, root: SensitiveBytes, engine: CryptoEngine) throws(CryptoError) -> DataKey {
+    private static func dataKey(_ entry: StoreEntry, root: SensitiveBytes, engine: CryptoEngine) throws(CryptoError)
+        -> DataKey
+    {
         let plaintext = try unwrap(entry.value, at: entry.key, by: root, engine: engine)
         var bytes = ByteReader(plaintext.withUnsafeBytes { Array($0) })
         guard let number = bytes.integer(UInt32.self), let text = bytes.string(), let domain = SealDomain(text),
             let created = bytes.integer(Int64.self), let key = bytes.blob(), key.count == 32, path(number) == entry.key
         else { throw .notAuthentic }
-        return DataKey(number: number, domain: domain, created: Timestamp(nanoseconds: created), key: SensitiveBytes(key))
+        return DataKey(
+            number: number, domain: domain, created: Timestamp(nanoseconds: created), key: SensitiveBytes(key))
     }
 
     private static func wrap(
@@ -180,7 +191,8 @@ package enum Barrier {
             let cipher = try AES256GCM(key: wrapping, engine: engine)
             var output: [UInt8] = [1]
             try key.withUnsafeBytes { bytes throws(CryptoError) in
-                try cipher.seal(bytes, associatedData: [1] + Array(path.utf8), nonces: RandomPool(engine), into: &output)
+                try cipher.seal(
+                    bytes, associatedData: [1] + Array(path.utf8), nonces: RandomPool(engine), into: &output)
             }
             return output
         } catch { throw .crypto(error) }

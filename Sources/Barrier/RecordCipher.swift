@@ -45,13 +45,16 @@ package final class RecordCipher {
 
     /// - Throws: `.integrity` for every way in which a record can be wrong.
     package func open(_ record: [UInt8], at key: String) throws(VaultError) -> [UInt8] {
-        guard record.count >= Self.headCount + AES256GCM.overhead, record[0] == Self.format else { throw .integrity(record: key) }
+        guard record.count >= Self.headCount + AES256GCM.overhead, record[0] == Self.format else {
+            throw .integrity(record: key)
+        }
         let number = record.withUnsafeBytes { UInt32(bigEndian: $0.loadUnaligned(fromByteOffset: 1, as: UInt32.self)) }
         if keys.dataKeys[number] == nil { refresh() }
         do {
             let context = try context(number)
             return try record.withUnsafeBytesTyped { bytes throws(CryptoError) in
-                try context.open(UnsafeRawBufferPointer(rebasing: bytes[Self.headCount...]), associatedData: associatedData(key))
+                try context.open(
+                    UnsafeRawBufferPointer(rebasing: bytes[Self.headCount...]), associatedData: associatedData(key))
             }
         } catch {
             throw .integrity(record: key)

@@ -39,7 +39,9 @@ package final class BarrierReader: RecordReader {
     }
 
     package func records(in range: KeyRange, limit: Int) throws(VaultError) -> [StoreEntry] {
-        try open(try translated(range.lower) { () throws(StoreError) in try connection.entries(in: range, limit: limit) }, cipher)
+        try open(
+            try translated(range.lower) { () throws(StoreError) in try connection.entries(in: range, limit: limit) },
+            cipher)
     }
 
     /// Everything read in `body` was true at one moment.
@@ -54,7 +56,8 @@ package final class BarrierReader: RecordReader {
 
     /// Keys alone, without opening what they hold.
     package func keys(in range: KeyRange, limit: Int) throws(VaultError) -> [String] {
-        try translated(range.lower) { () throws(StoreError) in try connection.entries(in: range, limit: limit) }.map(\.key)
+        try translated(range.lower) { () throws(StoreError) in try connection.entries(in: range, limit: limit) }.map(
+            \.key)
     }
 }
 
@@ -70,12 +73,15 @@ package final class Transaction: RecordReader {
     }
 
     package func record(at key: String) throws(VaultError) -> [UInt8]? {
-        guard let sealed = try translated(key, { () throws(StoreError) in try batch.value(at: key) }) else { return nil }
+        guard let sealed = try translated(key, { () throws(StoreError) in try batch.value(at: key) }) else {
+            return nil
+        }
         return try cipher.open(sealed, at: key)
     }
 
     package func records(in range: KeyRange, limit: Int) throws(VaultError) -> [StoreEntry] {
-        try open(try translated(range.lower) { () throws(StoreError) in try batch.entries(in: range, limit: limit) }, cipher)
+        try open(
+            try translated(range.lower) { () throws(StoreError) in try batch.entries(in: range, limit: limit) }, cipher)
     }
 
     package func put(_ record: [UInt8], at key: String, in domain: SealDomain) throws(VaultError) {
@@ -92,7 +98,9 @@ package final class Transaction: RecordReader {
     /// Removes every key of a range without opening any.
     package func removeAll(in range: KeyRange) throws(VaultError) {
         while true {
-            let entries = try translated(range.lower) { () throws(StoreError) in try batch.entries(in: range, limit: 256) }
+            let entries = try translated(range.lower) { () throws(StoreError) in
+                try batch.entries(in: range, limit: 256)
+            }
             if entries.isEmpty { return }
             for entry in entries { try remove(entry.key) }
         }
@@ -131,7 +139,8 @@ extension VaultError {
                 .storageFull, "The server has no space left to write. Nothing was changed; reads go on. Retry later.")
         case .corrupt(let text):
             self.init(
-                .integrity, "An internal error occurred. Nothing was changed.", cause: .integrity(record: "\(key): \(text)"))
+                .integrity, "An internal error occurred. Nothing was changed.",
+                cause: .integrity(record: "\(key): \(text)"))
         case .failed(let text), .unusable(let text):
             self = .unavailable("The service cannot reach its storage. Nothing was changed. Retry later.", cause: text)
         }

@@ -64,7 +64,9 @@ package final class SealedCache: Sendable {
         for key in keys {
             shards[Self.shard(of: key)].value.withLock { shard in
                 shard.drops &+= 1
-                if let old = shard.records.removeValue(forKey: key) { shard.bytes -= old.count + key.utf8.count + Self.overhead }
+                if let old = shard.records.removeValue(forKey: key) {
+                    shard.bytes -= old.count + key.utf8.count + Self.overhead
+                }
             }
         }
     }

@@ -80,7 +80,8 @@ package final class AES256GCM {
                         && EVP_DecryptUpdate(opening, nil, &written, associatedData, Int32(associatedData.count)) == 1
                         && EVP_DecryptUpdate(opening, target, &written, text, Int32(count)) == 1
                         && EVP_CIPHER_CTX_ctrl(
-                            opening, EVP_CTRL_AEAD_SET_TAG, Int32(Self.tagCount), UnsafeMutablePointer(mutating: text + count)) == 1
+                            opening, EVP_CTRL_AEAD_SET_TAG, Int32(Self.tagCount),
+                            UnsafeMutablePointer(mutating: text + count)) == 1
                         && EVP_DecryptFinal_ex(opening, target + count, &written) == 1
                 }
             if !authentic { output.baseAddress?.update(repeating: 0, count: count) }

@@ -45,7 +45,8 @@ package final class CryptoEngine: @unchecked Sendable {
     /// Random bytes for keys and other secrets (private DRBG, NIST SP 800-90A).
     package func randomKey(count: Int) throws(CryptoError) -> SensitiveBytes {
         try SensitiveBytes(count: count) { buffer throws(CryptoError) in
-            let filled = randomness?(buffer) ?? (RAND_priv_bytes_ex(context, buffer.baseAddress, buffer.count, 256) == 1)
+            let filled =
+                randomness?(buffer) ?? (RAND_priv_bytes_ex(context, buffer.baseAddress, buffer.count, 256) == 1)
             guard filled else { throw .failed("random bytes") }
         }
     }
@@ -72,21 +73,25 @@ package final class CryptoEngine: @unchecked Sendable {
         var length = 0
         let done = key.withUnsafeBytes { key in
             EVP_Q_mac(
-                context, "HMAC", nil, "SHA256", nil, key.baseAddress, key.count, message, message.count, &result, result.count, &length)
+                context, "HMAC", nil, "SHA256", nil, key.baseAddress, key.count, message, message.count, &result,
+                result.count, &length)
         }
         guard done != nil, length == 32 else { throw .failed("HMAC") }
         return result
     }
 
     /// HKDF-SHA-256 without salt (RFC 5869): a key for one purpose, named by `info`, out of a uniform secret.
-    package func deriveKey(from secret: SensitiveBytes, info: String, count: Int = 32) throws(CryptoError) -> SensitiveBytes {
+    package func deriveKey(from secret: SensitiveBytes, info: String, count: Int = 32) throws(CryptoError)
+        -> SensitiveBytes
+    {
         guard let kdf = EVP_KDF_CTX_new(hkdfKDF) else { throw .failed("HKDF") }
         defer { EVP_KDF_CTX_free(kdf) }
         var label = Array(info.utf8)
         return try SensitiveBytes(count: count) { buffer throws(CryptoError) in
             let result = secret.withUnsafeBytes { secret in
                 strongroom_hkdf_sha256(
-                    kdf, UnsafeMutablePointer(mutating: secret.bindMemory(to: UInt8.self).baseAddress), secret.count, &label,
+                    kdf, UnsafeMutablePointer(mutating: secret.bindMemory(to: UInt8.self).baseAddress), secret.count,
+                    &label,
                     label.count, buffer.bindMemory(to: UInt8.self).baseAddress, buffer.count)
             }
             guard result == 1 else { throw .failed("HKDF") }
@@ -103,7 +108,8 @@ package final class CryptoEngine: @unchecked Sendable {
         return try SensitiveBytes(count: count) { buffer throws(CryptoError) in
             let result = passphrase.withUnsafeBytes { passphrase in
                 strongroom_scrypt(
-                    kdf, UnsafeMutablePointer(mutating: passphrase.bindMemory(to: UInt8.self).baseAddress), passphrase.count,
+                    kdf, UnsafeMutablePointer(mutating: passphrase.bindMemory(to: UInt8.self).baseAddress),
+                    passphrase.count,
                     &salt, salt.count, cost.n, cost.r, cost.p, 1 << 30, buffer.bindMemory(to: UInt8.self).baseAddress,
                     buffer.count)
             }

@@ -18,7 +18,8 @@ package final class RSAPrivateKey: @unchecked Sendable {
         guard let context = EVP_PKEY_CTX_new_from_name(engine.context, "RSA", nil) else { throw .unavailable("RSA") }
         defer { EVP_PKEY_CTX_free(context) }
         var key: OpaquePointer?
-        guard EVP_PKEY_keygen_init(context) == 1, strongroom_rsa_bits(context, bits) == 1, EVP_PKEY_generate(context, &key) == 1,
+        guard EVP_PKEY_keygen_init(context) == 1, strongroom_rsa_bits(context, bits) == 1,
+            EVP_PKEY_generate(context, &key) == 1,
             let key
         else { throw .failed("RSA key generation") }
         return RSAPrivateKey(adopting: key, engine: engine)
@@ -50,10 +51,14 @@ package final class RSAPrivateKey: @unchecked Sendable {
     package func signSHA256(_ message: [UInt8]) throws(CryptoError) -> [UInt8] {
         guard let context = EVP_MD_CTX_new() else { throw .failed("RSA signature") }
         defer { EVP_MD_CTX_free(context) }
-        guard EVP_DigestSignInit_ex(context, nil, "SHA256", engine.context, nil, key, nil) == 1 else { throw .failed("RSA signature") }
+        guard EVP_DigestSignInit_ex(context, nil, "SHA256", engine.context, nil, key, nil) == 1 else {
+            throw .failed("RSA signature")
+        }
         var count = Int(EVP_PKEY_get_size(key))
         var signature = [UInt8](repeating: 0, count: count)
-        guard EVP_DigestSign(context, &signature, &count, message, message.count) == 1 else { throw .failed("RSA signature") }
+        guard EVP_DigestSign(context, &signature, &count, message, message.count) == 1 else {
+            throw .failed("RSA signature")
+        }
         return Array(signature[0..<count])
     }
 
@@ -91,7 +96,9 @@ package final class Ed25519PrivateKey: @unchecked Sendable {
     package func publicKey() throws(CryptoError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 32)
         var count = 32
-        guard EVP_PKEY_get_raw_public_key(key, &bytes, &count) == 1, count == 32 else { throw .failed("Ed25519 public key") }
+        guard EVP_PKEY_get_raw_public_key(key, &bytes, &count) == 1, count == 32 else {
+            throw .failed("Ed25519 public key")
+        }
         return bytes
     }
 
@@ -107,8 +114,10 @@ package final class Ed25519PrivateKey: @unchecked Sendable {
     }
 
     /// Whether `signature` is that of `publicKey` over `message`.
-    package static func verify(_ message: [UInt8], signature: [UInt8], publicKey: [UInt8], engine: CryptoEngine) -> Bool {
-        guard let key = EVP_PKEY_new_raw_public_key_ex(engine.context, "ED25519", nil, publicKey, publicKey.count) else { return false }
+    package static func verify(_ message: [UInt8], signature: [UInt8], publicKey: [UInt8], engine: CryptoEngine) -> Bool
+    {
+        guard let key = EVP_PKEY_new_raw_public_key_ex(engine.context, "ED25519", nil, publicKey, publicKey.count)
+        else { return false }
         defer { EVP_PKEY_free(key) }
         guard let context = EVP_MD_CTX_new() else { return false }
         defer { EVP_MD_CTX_free(context) }
@@ -120,7 +129,8 @@ package final class Ed25519PrivateKey: @unchecked Sendable {
 
 /// PKCS#8 in and out.
 enum PrivateKeyCoding {
-    static func decode(_ pkcs8: SensitiveBytes, type: String, engine: CryptoEngine) throws(CryptoError) -> OpaquePointer {
+    static func decode(_ pkcs8: SensitiveBytes, type: String, engine: CryptoEngine) throws(CryptoError) -> OpaquePointer
+    {
         let key: OpaquePointer? = pkcs8.withUnsafeBytes { bytes in
             var start = bytes.bindMemory(to: UInt8.self).baseAddress
             return d2i_AutoPrivateKey_ex(nil, &start, bytes.count, engine.context, nil)

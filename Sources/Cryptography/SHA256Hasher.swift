@@ -43,7 +43,9 @@ package final class SHA256Hasher {
         EVP_DigestInit_ex2(context, nil, nil)
         for part in parts { EVP_DigestUpdate(context, part.baseAddress, part.count) }
         var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-        withUnsafeMutableBytes(of: &words) { _ = EVP_DigestFinal_ex(context, $0.bindMemory(to: UInt8.self).baseAddress, nil) }
+        withUnsafeMutableBytes(of: &words) {
+            _ = EVP_DigestFinal_ex(context, $0.bindMemory(to: UInt8.self).baseAddress, nil)
+        }
         return SHA256Digest(words: words)
     }
 }

@@ -20,7 +20,9 @@ package struct ServerCertificates: Sendable {
 
     package init(_ engine: CryptoEngine) { self.engine = engine }
 
-    package func makeAuthority(commonName: String, from start: Timestamp, to end: Timestamp) throws(CryptoError) -> Issued {
+    package func makeAuthority(commonName: String, from start: Timestamp, to end: Timestamp) throws(CryptoError)
+        -> Issued
+    {
         let key = try generateKey()
         defer { EVP_PKEY_free(key) }
         let certificate = try build(
@@ -68,7 +70,8 @@ package struct ServerCertificates: Sendable {
     }
 
     private func build(
-        subject: String, issuer: OpaquePointer?, key: OpaquePointer, signer: OpaquePointer, from start: Timestamp, to end: Timestamp,
+        subject: String, issuer: OpaquePointer?, key: OpaquePointer, signer: OpaquePointer, from start: Timestamp,
+        to end: Timestamp,
         extensions: [(Int32, String)]
     ) throws(CryptoError) -> OpaquePointer {
         guard let certificate = X509_new_ex(engine.context, nil) else { throw .failed("X.509") }
@@ -79,9 +82,11 @@ package struct ServerCertificates: Sendable {
         serial[0] = serial[0] & 0x7F | 0x40
         let number = BN_bin2bn(serial, 16, nil)
         defer { BN_free(number) }
-        guard X509_set_version(certificate, 2) == 1, BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != nil,
+        guard X509_set_version(certificate, 2) == 1,
+            BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != nil,
             ASN1_TIME_set(X509_getm_notBefore(certificate), Int(start.epochSeconds)) != nil,
-            ASN1_TIME_set(X509_getm_notAfter(certificate), Int(end.epochSeconds)) != nil, X509_set_pubkey(certificate, key) == 1
+            ASN1_TIME_set(X509_getm_notAfter(certificate), Int(end.epochSeconds)) != nil,
+            X509_set_pubkey(certificate, key) == 1
         else { throw .failed("X.509") }
         let name = X509_get_subject_name(certificate)
         let text = String(subject.prefix(64))
@@ -104,7 +109,9 @@ package struct ServerCertificates: Sendable {
         let text = Array(authority.certificate.utf8)
         guard let input = BIO_new_mem_buf(text, Int32(text.count)) else { throw .failed("PEM") }
         defer { BIO_free(input) }
-        guard let certificate = PEM_read_bio_X509(input, nil, nil, nil) else { throw .malformed("authority certificate") }
+        guard let certificate = PEM_read_bio_X509(input, nil, nil, nil) else {
+            throw .malformed("authority certificate")
+        }
         let key: OpaquePointer? = authority.privateKey.withUnsafeBytes { bytes in
             guard let input = BIO_new_mem_buf(bytes.baseAddress, Int32(bytes.count)) else { return nil }
             defer { BIO_free(input) }

@@ -3,8 +3,10 @@
 /// Every version since 7.0 is served, previews included: clients send the one they were built with and cannot be changed.
 /// - Source: Azure REST, Key Vault data plane versions.
 package enum APIVersion: Int, CaseIterable, Comparable, Sendable {
-    case v7_0preview, v7_0, v7_1preview, v7_1, v7_2preview, v7_2, v7_3preview, v7_3, v7_4preview1, v7_4, v7_5preview1, v7_5
-    case v7_6preview1, v7_6preview2, v7_6, v2025_06_01preview, v2025_07_01, v2026_01_01preview, v2026_03_01preview, v2026_04_01
+    case v7_0preview, v7_0, v7_1preview, v7_1, v7_2preview, v7_2, v7_3preview, v7_3, v7_4preview1, v7_4, v7_5preview1,
+        v7_5
+    case v7_6preview1, v7_6preview2, v7_6, v2025_06_01preview, v2025_07_01, v2026_01_01preview, v2026_03_01preview,
+        v2026_04_01
 
     package var text: String {
         switch self {

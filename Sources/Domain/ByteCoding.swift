@@ -94,8 +94,12 @@ package struct ByteReader {
         return value
     }
 
-    package mutating func integer(_ type: UInt16.Type) -> UInt16? { bigEndian(2).map { UInt16(truncatingIfNeeded: $0) } }
-    package mutating func integer(_ type: UInt32.Type) -> UInt32? { bigEndian(4).map { UInt32(truncatingIfNeeded: $0) } }
+    package mutating func integer(_ type: UInt16.Type) -> UInt16? {
+        bigEndian(2).map { UInt16(truncatingIfNeeded: $0) }
+    }
+    package mutating func integer(_ type: UInt32.Type) -> UInt32? {
+        bigEndian(4).map { UInt32(truncatingIfNeeded: $0) }
+    }
     package mutating func integer(_ type: UInt64.Type) -> UInt64? { bigEndian(8) }
     package mutating func integer(_ type: Int64.Type) -> Int64? { bigEndian(8).map { Int64(bitPattern: $0) } }
 

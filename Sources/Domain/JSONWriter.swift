@@ -47,7 +47,9 @@ package struct JSONWriter: Sendable {
     }
 
     /// A string made of pieces that need no escaping: addresses of names that were parsed, versions.
-    package mutating func member(_ key: StaticString, plain first: String, _ second: String, _ version: ObjectVersion? = nil) {
+    package mutating func member(
+        _ key: StaticString, plain first: String, _ second: String, _ version: ObjectVersion? = nil
+    ) {
         name(key)
         separate()
         bytes.append(UInt8(ascii: "\""))
@@ -162,7 +164,9 @@ package struct JSONWriter: Sendable {
         var start = 0
         for index in 0..<text.count {
             let byte = text[index]
-            guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F else { continue }
+            guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F else {
+                continue
+            }
             bytes.append(contentsOf: text[start..<index])
             start = index + 1
             switch byte {
@@ -172,7 +176,9 @@ package struct JSONWriter: Sendable {
             case 0x0D: bytes.append(contentsOf: [0x5C, UInt8(ascii: "r")])
             case 0x09: bytes.append(contentsOf: [0x5C, UInt8(ascii: "t")])
             default:
-                bytes.append(contentsOf: [0x5C, UInt8(ascii: "u"), 0x30, 0x30, Hex.digit(of: byte >> 4), Hex.digit(of: byte & 15)])
+                bytes.append(contentsOf: [
+                    0x5C, UInt8(ascii: "u"), 0x30, 0x30, Hex.digit(of: byte >> 4), Hex.digit(of: byte & 15),
+                ])
             }
         }
         bytes.append(contentsOf: text[start..<text.count])

@@ -10,7 +10,8 @@ package struct VaultName: Hashable, Sendable, CustomStringConvertible {
         var last: UInt8 = UInt8(ascii: "-")
         for byte in text.utf8 {
             let isHyphen = byte == UInt8(ascii: "-")
-            guard byte.isASCIILetter || (isHyphen || byte.isASCIIDigit) && !name.isEmpty, !(isHyphen && last == byte), name.count < 24
+            guard byte.isASCIILetter || (isHyphen || byte.isASCIIDigit) && !name.isEmpty, !(isHyphen && last == byte),
+                name.count < 24
             else { return nil }
             name.append(byte.isASCIIUpper ? byte | 0x20 : byte)
             last = byte

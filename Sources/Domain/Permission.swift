@@ -2,7 +2,8 @@
 ///
 /// - Source: behaviour of the service per operation; built-in roles name the same actions.
 package enum Permission: UInt8, CaseIterable, Sendable {
-    case secretsGet, secretsReadMetadata, secretsSet, secretsUpdate, secretsDelete, secretsBackup, secretsRestore, secretsRecover
+    case secretsGet, secretsReadMetadata, secretsSet, secretsUpdate, secretsDelete, secretsBackup, secretsRestore,
+        secretsRecover
     case secretsPurge
     case roleAssignmentsRead, roleAssignmentsWrite, roleAssignmentsDelete
     case applicationsRead, applicationsWrite, applicationsDelete
@@ -36,7 +37,8 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     /// Data actions reach what is stored in a vault; management actions never do.
     package var isDataAction: Bool {
         switch self {
-        case .secretsGet, .secretsReadMetadata, .secretsSet, .secretsUpdate, .secretsDelete, .secretsBackup, .secretsRestore,
+        case .secretsGet, .secretsReadMetadata, .secretsSet, .secretsUpdate, .secretsDelete, .secretsBackup,
+            .secretsRestore,
             .secretsRecover, .secretsPurge:
             true
         case .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete, .applicationsRead, .applicationsWrite,

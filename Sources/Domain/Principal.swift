@@ -22,7 +22,8 @@ package struct Principal: Hashable, Sendable {
     /// The server acting by itself on a duty that fell due.
     package static func system(tenant: GUID) -> Principal {
         Principal(
-            kind: .system, objectID: GUID(high: 0, low: 1), applicationID: GUID(high: 0, low: 1), tenant: tenant, issuer: "strongroom")
+            kind: .system, objectID: GUID(high: 0, low: 1), applicationID: GUID(high: 0, low: 1), tenant: tenant,
+            issuer: "strongroom")
     }
 
     /// How error texts of the service name a caller.

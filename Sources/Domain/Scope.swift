@@ -56,7 +56,8 @@ package struct Scope: Hashable, Sendable, CustomStringConvertible {
                 level = .resourceGroup
                 break
             }
-            guard matches(4, "providers"), matches(5, "microsoft.keyvault"), matches(6, "vaults"), VaultName(segments[7]) != nil
+            guard matches(4, "providers"), matches(5, "microsoft.keyvault"), matches(6, "vaults"),
+                VaultName(segments[7]) != nil
             else { return nil }
             guard segments.count > 8 else {
                 level = .vault

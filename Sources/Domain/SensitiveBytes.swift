@@ -11,7 +11,9 @@ package final class SensitiveBytes: @unchecked Sendable {
     private let storage: UnsafeMutableRawBufferPointer
 
     /// Makes `count` bytes that `fill` writes; if it throws, what it wrote is zeroed.
-    package init<Failure: Error>(count: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void) throws(Failure) {
+    package init<Failure: Error>(count: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void)
+        throws(Failure)
+    {
         storage = .allocate(byteCount: max(count, 1), alignment: 16)
         storage.initializeMemory(as: UInt8.self, repeating: 0)
         self.count = count

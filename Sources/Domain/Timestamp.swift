@@ -96,7 +96,8 @@ extension Timestamp {
             let text = String(value)
             return String(repeating: "0", count: max(0, width - text.count)) + text
         }
-        return padded(date.year, 4) + "-" + padded(date.month, 2) + "-" + padded(date.day, 2) + "T" + padded(time / 3_600, 2)
+        return padded(date.year, 4) + "-" + padded(date.month, 2) + "-" + padded(date.day, 2) + "T"
+            + padded(time / 3_600, 2)
             + ":" + padded(time / 60 % 60, 2) + ":" + padded(time % 60, 2) + "." + padded(fraction, 7) + "Z"
     }
 
@@ -112,8 +113,10 @@ extension Timestamp {
             }
             return value
         }
-        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), bytes[4] == 0x2D, bytes[7] == 0x2D,
-            (1...12).contains(month), (1...CivilDate.lengthOfMonth(month, in: year)).contains(day), (1700...2260).contains(year)
+        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), bytes[4] == 0x2D,
+            bytes[7] == 0x2D,
+            (1...12).contains(month), (1...CivilDate.lengthOfMonth(month, in: year)).contains(day),
+            (1700...2260).contains(year)
         else { return nil }
         var seconds = CivilDate(year: year, month: month, day: day).daysSinceEpoch * 86_400
         var fraction: Int64 = 0
@@ -125,7 +128,9 @@ extension Timestamp {
             seconds += hour * 3_600 + minute * 60 + second
             if bytes.count > 20 {
                 let digits = bytes.count - 21
-                guard bytes[19] == 0x2E, (1...9).contains(digits), let value = number(20..<(20 + digits)) else { return nil }
+                guard bytes[19] == 0x2E, (1...9).contains(digits), let value = number(20..<(20 + digits)) else {
+                    return nil
+                }
                 fraction = (digits..<9).reduce(value) { result, _ in result * 10 }
             }
         }

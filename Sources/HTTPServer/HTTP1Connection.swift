@@ -166,7 +166,8 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
                 guard length <= limit else { throw RequestAssembler.bodyTooLarge(limit) }
             }
             if assembled.expectsContinue {
-                context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
+                context.writeAndFlush(
+                    wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
             }
             phase = .readingBody(assembled, limit: limit, since: .now())
         } catch {
@@ -239,13 +240,17 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
         case .readingHead(let since):
             if now - since > limits.headTime.timeAmount {
                 refuse(
-                    VaultError(.requestTimeout, "The request head was not complete within \(limits.headTime.components.seconds) seconds."),
+                    VaultError(
+                        .requestTimeout,
+                        "The request head was not complete within \(limits.headTime.components.seconds) seconds."),
                     target: "", host: "")
             }
         case .readingBody(let head, _, let since):
             if now - since > limits.bodyTime.timeAmount {
                 refuse(
-                    VaultError(.requestTimeout, "The request body was not complete within \(limits.bodyTime.components.seconds) seconds."),
+                    VaultError(
+                        .requestTimeout,
+                        "The request body was not complete within \(limits.bodyTime.components.seconds) seconds."),
                     target: head.request.target, host: head.request.host)
             }
         case .finished: break

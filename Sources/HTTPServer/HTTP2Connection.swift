@@ -48,7 +48,9 @@ final class HTTP2Connection: ChannelInboundHandler, TimedConnection, @unchecked 
 
     func checkDeadlines(_ now: NIODeadline) {
         let isStuck = unwritableSince.map { now - $0 > state.limits.writeTime.timeAmount } ?? false
-        if isStuck || (streams == 0 && now - idleSince > state.limits.idleTime.timeAmount) { context?.close(promise: nil) }
+        if isStuck || (streams == 0 && now - idleSince > state.limits.idleTime.timeAmount) {
+            context?.close(promise: nil)
+        }
     }
 
     func drain() {
@@ -146,8 +148,11 @@ final class HTTP2Stream: ChannelInboundHandler, TimedConnection, @unchecked Send
     private func write(_ response: Response) {
         guard let context else { return }
         let info = ResponseWriter.networkInfo(peer)
-        context.write(wrapOutboundOut(.head(state.writer.head(response, networkInfo: info, date: state.date))), promise: nil)
-        if response.hasBody { context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil) }
+        context.write(
+            wrapOutboundOut(.head(state.writer.head(response, networkInfo: info, date: state.date))), promise: nil)
+        if response.hasBody {
+            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
+        }
         let channel = context.channel
         context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in channel.close(promise: nil) }
     }

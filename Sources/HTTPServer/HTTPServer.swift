@@ -22,7 +22,8 @@ package final class HTTPServer: Sendable {
     /// - Parameters:
     ///   - makeLane: called once for each event loop.
     package init(
-        group: MultiThreadedEventLoopGroup, tls: NIOSSLContext, dispatcher: Dispatcher, limits: HTTPLimits, region: String,
+        group: MultiThreadedEventLoopGroup, tls: NIOSSLContext, dispatcher: Dispatcher, limits: HTTPLimits,
+        region: String,
         clock: @escaping @Sendable () -> Timestamp, makeLane: (any Waker) throws -> Lane
     ) throws {
         self.group = group
@@ -33,12 +34,15 @@ package final class HTTPServer: Sendable {
         states = try group.makeIterator().map { loop in
             let executor = LoopExecutor(loop)
             return LoopState(
-                executor: executor, dispatcher: dispatcher, lane: try makeLane(executor), limits: limits, writer: writer, load: load,
+                executor: executor, dispatcher: dispatcher, lane: try makeLane(executor), limits: limits,
+                writer: writer, load: load,
                 clock: clock)
         }
         ticks.withLock { ticks in
             ticks = states.map { state in
-                state.executor.eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in state.tick() }
+                state.executor.eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
+                    state.tick()
+                }
             }
         }
     }

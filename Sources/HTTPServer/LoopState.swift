@@ -31,7 +31,8 @@ final class LoopState: @unchecked Sendable {
     private var connections: [ObjectIdentifier: any TimedConnection] = [:]
 
     init(
-        executor: LoopExecutor, dispatcher: Dispatcher, lane: Lane, limits: HTTPLimits, writer: ResponseWriter, load: ServerLoad,
+        executor: LoopExecutor, dispatcher: Dispatcher, lane: Lane, limits: HTTPLimits, writer: ResponseWriter,
+        load: ServerLoad,
         clock: @escaping @Sendable () -> Timestamp
     ) {
         self.executor = executor
@@ -65,7 +66,8 @@ final class LoopState: @unchecked Sendable {
     func endRequest() { load.requests.subtract(1, ordering: .relaxed) }
 
     static let overloaded = VaultError(
-        .throttled, "Request was not processed because too many requests were received. Reason: ServerRequestLimitReached")
+        .throttled,
+        "Request was not processed because too many requests were received. Reason: ServerRequestLimitReached")
 }
 
 extension Duration {

@@ -30,7 +30,9 @@ struct RequestAssembler {
             size += name.utf8.count + value.utf8.count + 4
             try fields.take(name, value)
         }
-        guard size <= limits.headBytes, head.headers.count <= limits.headerCount else { throw Self.headTooLarge(limits) }
+        guard size <= limits.headBytes, head.headers.count <= limits.headerCount else {
+            throw Self.headTooLarge(limits)
+        }
         if fields.hasTransferEncoding, fields.contentLength != nil {
             throw Self.malformed("The request has both Content-Length and Transfer-Encoding.")
         }
@@ -52,7 +54,9 @@ struct RequestAssembler {
         }
         let (path, query) = try decoded.get()
         var method = Request.Method(rawValue: head.method.rawValue)
-        if let override = fields.methodOverride, method == .post { method = Request.Method(rawValue: override.uppercased()) }
+        if let override = fields.methodOverride, method == .post {
+            method = Request.Method(rawValue: override.uppercased())
+        }
         return Head(
             request: Request(
                 method: method, host: try host(of: authority), target: target, path: path, query: query,
@@ -83,7 +87,9 @@ struct RequestAssembler {
             case 13 where name.isSame("x-http-method"), 14 where name.isSame("x-http-request"):
                 try once(&methodOverride, value, "X-HTTP-METHOD")
             case 14 where name.isSame("content-length"):
-                guard contentLength == nil, !value.isEmpty, value.utf8.allSatisfy(\.isASCIIDigit), let count = Int(value) else {
+                guard contentLength == nil, !value.isEmpty, value.utf8.allSatisfy(\.isASCIIDigit),
+                    let count = Int(value)
+                else {
                     throw RequestAssembler.malformed("The Content-Length is given twice or is no number.")
                 }
                 contentLength = count
@@ -127,11 +133,15 @@ struct RequestAssembler {
         var name = authority[...]
         if let colon = authority.utf8.lastIndex(of: UInt8(ascii: ":")), authority.utf8.last != UInt8(ascii: "]") {
             let port = authority[authority.utf8.index(after: colon)...]
-            guard !port.isEmpty, port.utf8.allSatisfy(\.isASCIIDigit) else { throw malformed("The host of the request has no valid port.") }
+            guard !port.isEmpty, port.utf8.allSatisfy(\.isASCIIDigit) else {
+                throw malformed("The host of the request has no valid port.")
+            }
             name = authority[..<colon]
         }
         let allowed = name.utf8.allSatisfy { $0.isASCIILetter || $0.isASCIIDigit || "-._[]:".utf8.contains($0) }
-        guard allowed, (1...255).contains(name.utf8.count) else { throw malformed("The host of the request is not a host name.") }
+        guard allowed, (1...255).contains(name.utf8.count) else {
+            throw malformed("The host of the request is not a host name.")
+        }
         return name.lowercased()
     }
 
@@ -139,7 +149,8 @@ struct RequestAssembler {
 
     static func headTooLarge(_ limits: HTTPLimits) -> VaultError {
         VaultError(
-            .headTooLarge, "The request head is larger than \(limits.headBytes) bytes or has more than \(limits.headerCount) headers.")
+            .headTooLarge,
+            "The request head is larger than \(limits.headBytes) bytes or has more than \(limits.headerCount) headers.")
     }
 
     static func bodyTooLarge(_ limit: Int) -> VaultError {
@@ -164,7 +175,9 @@ enum RequestTarget {
             var isPlain = true
             while end < text.count, text[end] != UInt8(ascii: "/") {
                 let byte = text[end]
-                guard byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "\\"), byte != UInt8(ascii: "#") else { throw refused }
+                guard byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "\\"), byte != UInt8(ascii: "#") else {
+                    throw refused
+                }
                 if byte == UInt8(ascii: "%") { isPlain = false }
                 end += 1
             }
@@ -185,7 +198,8 @@ enum RequestTarget {
         for pair in text.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: true) {
             let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
             let name = try decoded(Bytes(rebasing: pair[..<equals]), plusIsSpace: true).lowercased()
-            let value = equals == pair.endIndex ? "" : try decoded(Bytes(rebasing: pair[(equals + 1)...]), plusIsSpace: true)
+            let value =
+                equals == pair.endIndex ? "" : try decoded(Bytes(rebasing: pair[(equals + 1)...]), plusIsSpace: true)
             items.append((name, value))
             guard items.count <= 64 else { throw RequestAssembler.malformed("The query has more than 64 parameters.") }
         }
@@ -202,7 +216,8 @@ enum RequestTarget {
         while index < bytes.count {
             let byte = bytes[index]
             if byte == UInt8(ascii: "%") {
-                guard index + 2 < bytes.count, let high = Hex.value(of: bytes[index + 1]), let low = Hex.value(of: bytes[index + 2])
+                guard index + 2 < bytes.count, let high = Hex.value(of: bytes[index + 1]),
+                    let low = Hex.value(of: bytes[index + 2])
                 else { throw refused }
                 result.append(high << 4 | low)
                 index += 3

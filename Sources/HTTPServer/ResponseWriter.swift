@@ -27,20 +27,25 @@ struct ResponseWriter: Sendable {
         switch style {
         case .vault:
             [
-                ("Cache-Control", "no-cache"), ("Pragma", "no-cache"), ("Expires", "-1"), ("x-ms-keyvault-region", region),
+                ("Cache-Control", "no-cache"), ("Pragma", "no-cache"), ("Expires", "-1"),
+                ("x-ms-keyvault-region", region),
                 ("x-ms-keyvault-service-version", serviceVersion),
-                ("Strict-Transport-Security", "max-age=31536000;includeSubDomains"), ("X-Content-Type-Options", "nosniff"),
+                ("Strict-Transport-Security", "max-age=31536000;includeSubDomains"),
+                ("X-Content-Type-Options", "nosniff"),
             ]
         case .managedHSM:
             [
-                ("Cache-Control", "no-cache"), ("x-ms-keyvault-region", region), ("Content-Security-Policy", "default-src 'self'"),
+                ("Cache-Control", "no-cache"), ("x-ms-keyvault-region", region),
+                ("Content-Security-Policy", "default-src 'self'"),
                 ("X-Frame-Options", "SAMEORIGIN"), ("x-ms-server-latency", "0"),
-                ("Strict-Transport-Security", "max-age=31536000; includeSubDomains"), ("X-Content-Type-Options", "nosniff"),
+                ("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),
+                ("X-Content-Type-Options", "nosniff"),
             ]
         case .plain:
             [
                 ("Cache-Control", "no-store, no-cache"), ("Pragma", "no-cache"), ("Expires", "-1"),
-                ("Strict-Transport-Security", "max-age=31536000; includeSubDomains"), ("X-Content-Type-Options", "nosniff"),
+                ("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),
+                ("X-Content-Type-Options", "nosniff"),
             ]
         }
     }
@@ -76,7 +81,11 @@ struct ResponseWriter: Sendable {
             bytes.append("x-ms-request-id: ")
             bytes.append(contentsOf: id)
             bytes.append("\r\nx-ms-client-request-id: ")
-            if let echoed = response.clientRequestID { bytes.append(contentsOf: echoed.utf8) } else { bytes.append(contentsOf: id) }
+            if let echoed = response.clientRequestID {
+                bytes.append(contentsOf: echoed.utf8)
+            } else {
+                bytes.append(contentsOf: id)
+            }
         }
         for (name, value) in response.headers {
             bytes.append("\r\n")

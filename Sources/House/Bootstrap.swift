@@ -31,13 +31,16 @@ struct Bootstrap {
 
     func instance() async throws -> Instance {
         if let bytes = try reader.record(at: Instance.key) {
-            guard let instance = try? JSONDecoder().decode(Instance.self, from: Data(bytes)), instance.format == 1 else {
+            guard let instance = try? JSONDecoder().decode(Instance.self, from: Data(bytes)), instance.format == 1
+            else {
                 throw VaultError.integrity(record: Instance.key)
             }
             for (name, wanted, stored) in [
-                ("tenant", configuration.tenant, instance.tenant), ("subscription", configuration.subscription, instance.subscription),
+                ("tenant", configuration.tenant, instance.tenant),
+                ("subscription", configuration.subscription, instance.subscription),
             ] where wanted != nil && wanted != stored {
-                throw HouseError(text: "the configuration's \(name) differs from the one this data folder was made with (\(stored))")
+                throw HouseError(
+                    text: "the configuration's \(name) differs from the one this data folder was made with (\(stored))")
             }
             return instance
         }
@@ -66,8 +69,11 @@ struct Bootstrap {
         let stored = try BackupKeys(loadingFrom: reader)
         guard stored.newest == nil else { return stored }
         let key = BackupKeys.Key(
-            id: GUID(random: random.bytes(16)), secret: try engine.randomKey(count: 32), created: configuration.world.wall())
-        try await commit("BackupKeyCreate", nil) { transaction throws(VaultError) in try BackupKeys.put(key, in: transaction) }
+            id: GUID(random: random.bytes(16)), secret: try engine.randomKey(count: 32),
+            created: configuration.world.wall())
+        try await commit("BackupKeyCreate", nil) { transaction throws(VaultError) in
+            try BackupKeys.put(key, in: transaction)
+        }
         return BackupKeys([key])
     }
 
@@ -91,7 +97,8 @@ struct Bootstrap {
         _ operation: String, _ instance: Instance?, _ body: @escaping @Sendable (Transaction) throws(VaultError) -> Void
     ) async throws {
         var event = AuditEvent(
-            time: configuration.world.wall(), operationName: operation, status: 200, correlationID: GUID(random: random.bytes(16)))
+            time: configuration.world.wall(), operationName: operation, status: 200,
+            correlationID: GUID(random: random.bytes(16)))
         event.principal = .system(tenant: instance?.tenant ?? GUID(high: 0, low: 0))
         event.clientInfo = "strongroom"
         let recorded = event.encoded()

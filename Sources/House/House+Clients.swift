@@ -46,7 +46,8 @@ extension House {
 
     /// Every role that this server knows of its own and of the vaults: for the first client of an evaluation server.
     package static let allRoles = [
-        "Owner", "Key Vault Administrator", "Key Vault Data Access Administrator", "Key Vault Contributor", "Key Vault Purge Operator",
+        "Owner", "Key Vault Administrator", "Key Vault Data Access Administrator", "Key Vault Contributor",
+        "Key Vault Purge Operator",
         "User Access Administrator",
     ]
 }

@@ -67,13 +67,15 @@ package final class House: Sendable {
             let checkpointFile = CheckpointFile(folder: configuration.folder)
             let (chain, lastRecord) = try AuditLog.end(raw, cipher: cipher)
             let committer = try Committer(
-                store: store, keyring: keyring, cache: cache, engine: engine, checkpointKey: checkpointKey, checkpointFile: checkpointFile,
+                store: store, keyring: keyring, cache: cache, engine: engine, checkpointKey: checkpointKey,
+                checkpointFile: checkpointFile,
                 chain: chain, options: configuration.committer, now: world.wall, log: world.log)
             self.committer = committer
             committer.start()
 
             let bootstrap = Bootstrap(
-                configuration: configuration, committer: committer, reader: reader, engine: engine, kek: kek, keyring: keyring,
+                configuration: configuration, committer: committer, reader: reader, engine: engine, kek: kek,
+                keyring: keyring,
                 random: RandomPool(engine))
             instance = try await bootstrap.instance()
             let signingKeys = try await bootstrap.signingKeys()
@@ -95,9 +97,11 @@ package final class House: Sendable {
             let clients = try ClientAuthentication(directory: directory, engine: engine, pool: pool)
             let login = Login(authority: authority, keys: signingKeys, clients: clients, pool: pool, engine: engine)
             let secrets = Secrets(
-                paging: Paging(key: try keyring.purposeKey("paging"), engine: engine), backupKeys: backupKeys, engine: engine)
+                paging: Paging(key: try keyring.purposeKey("paging"), engine: engine), backupKeys: backupKeys,
+                engine: engine)
             let management = Management(
-                authority: authority, subscription: instance.subscription, access: access, directory: directory, keyring: keyring,
+                authority: authority, subscription: instance.subscription, access: access, directory: directory,
+                keyring: keyring,
                 backupKeys: backupKeys, engine: engine, pool: pool, vaults: vaults,
                 audit: .init(
                     makeReader: { () throws(VaultError) in try Self.reader(store, keyring) },
@@ -105,12 +109,17 @@ package final class House: Sendable {
                     publicKey: try checkpointKey.publicKey()), kek: kek)
             catalog = Catalog(secrets.operations + login.operations + management.operations)
             dispatcher = Dispatcher(
-                catalog: catalog, authority: authority, suffix: configuration.suffix, subscription: instance.subscription,
+                catalog: catalog, authority: authority, suffix: configuration.suffix,
+                subscription: instance.subscription,
                 vaults: { vaults.vault($0) }, committer: committer, clock: world.wall, log: world.log,
-                isStorageReadable: { (try? $0.reader.keys(in: KeyRange(prefix: "barrier/kek"), limit: 1))?.isEmpty == false })
-            ownLane = try Self.lane(store, keyring, nil, authority, signingKeys, directory, access, engine, DirectWaker())
+                isStorageReadable: {
+                    (try? $0.reader.keys(in: KeyRange(prefix: "barrier/kek"), limit: 1))?.isEmpty == false
+                })
+            ownLane = try Self.lane(
+                store, keyring, nil, authority, signingKeys, directory, access, engine, DirectWaker())
             automation = Automation(
-                dispatcher: dispatcher, lane: ownLane, clocks: .init(wall: world.wall, uptime: world.uptime), lastSeen: lastRecord,
+                dispatcher: dispatcher, lane: ownLane, clocks: .init(wall: world.wall, uptime: world.uptime),
+                lastSeen: lastRecord,
                 log: world.log)
             try await reportFaults(reader, checkpointFile, chain)
         } catch {
@@ -132,14 +141,16 @@ package final class House: Sendable {
 
     package func makeServer(group: MultiThreadedEventLoopGroup, tls: NIOSSLContext) throws -> HTTPServer {
         try HTTPServer(
-            group: group, tls: tls, dispatcher: dispatcher, limits: configuration.limits, region: configuration.location,
+            group: group, tls: tls, dispatcher: dispatcher, limits: configuration.limits,
+            region: configuration.location,
             clock: configuration.world.wall, makeLane: { try makeLane($0) })
     }
 
     // MARK: Parts
 
     private static func lane(
-        _ store: any Store, _ keyring: Keyring, _ cache: SealedCache?, _ authority: Authority, _ keys: SigningKeys, _ directory: Directory,
+        _ store: any Store, _ keyring: Keyring, _ cache: SealedCache?, _ authority: Authority, _ keys: SigningKeys,
+        _ directory: Directory,
         _ access: AccessControl, _ engine: CryptoEngine, _ waker: any Waker
     ) throws(HouseError) -> Lane {
         do {
@@ -219,12 +230,15 @@ package struct HouseError: Error, Sendable {
         case let error as Barrier.Failure:
             switch error {
             case .store(let error): self.init(text: error.text)
-            case .wrongKEK: self.init(text: "the key that was given does not unseal this data folder, or its root key was altered")
+            case .wrongKEK:
+                self.init(text: "the key that was given does not unseal this data folder, or its root key was altered")
             case .damaged(let record): self.init(text: "the record '\(record)' was altered; restore it from a backup")
             case .crypto: self.init(text: "the cryptographic library refused")
             }
         case let error as CryptoError:
-            if case .unavailable(let name) = error { self.init(text: "libcrypto does not offer \(name)") } else {
+            if case .unavailable(let name) = error {
+                self.init(text: "libcrypto does not offer \(name)")
+            } else {
                 self.init(text: "the cryptographic library refused")
             }
         case let error as CheckpointFile.Failure: self.init(text: error.text)

@@ -40,7 +40,8 @@ package struct OwnCertificates: Sendable {
             authority = .init(certificate: stored.authority, privateKey: SensitiveBytes(stored.authorityKey.utf8))
             if stored.hosts == names, Timestamp(epochSeconds: stored.expires) - now > .days(30) {
                 return OwnCertificates(
-                    authority: authority, server: .init(certificate: stored.server, privateKey: SensitiveBytes(stored.serverKey.utf8)))
+                    authority: authority,
+                    server: .init(certificate: stored.server, privateKey: SensitiveBytes(stored.serverKey.utf8)))
             }
         } else {
             authority = try maker.makeAuthority(
@@ -48,14 +49,16 @@ package struct OwnCertificates: Sendable {
                 to: now + authorityLifetime)
         }
         let expires = now + serverLifetime
-        let server = try maker.makeServer(hosts: hosts, addresses: addresses, authority: authority, from: now - .hours(1), to: expires)
+        let server = try maker.makeServer(
+            hosts: hosts, addresses: addresses, authority: authority, from: now - .hours(1), to: expires)
         func text(_ key: SensitiveBytes) -> String { key.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
         let record = Record(
             authority: authority.certificate, authorityKey: text(authority.privateKey), server: server.certificate,
             serverKey: text(server.privateKey), hosts: names, expires: expires.epochSeconds)
         let bytes = Array(try JSONEncoder().encode(record))
         var event = AuditEvent(
-            time: now, operationName: "ServerCertificateCreate", status: 200, correlationID: house.ownLane.nextRequestID())
+            time: now, operationName: "ServerCertificateCreate", status: 200,
+            correlationID: house.ownLane.nextRequestID())
         event.principal = .system(tenant: house.instance.tenant)
         let recorded = event.encoded()
         try await house.committer.commit(waker: DirectWaker()) { transaction throws(VaultError) in

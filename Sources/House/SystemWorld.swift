@@ -1,5 +1,6 @@
 package import Cryptography
 package import Domain
+
 #if canImport(Glibc)
     import Glibc
 #endif

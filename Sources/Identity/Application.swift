@@ -83,7 +83,9 @@ package enum ApplicationTable {
             secrets: application.secrets.map {
                 .init(salt: Base64.encode($0.salt), hash: Base64.encode($0.hash), created: $0.created.nanoseconds)
             }, tokenGeneration: application.tokenGeneration)
-        guard let bytes = try? JSONEncoder().encode(record) else { throw .internal("an application could not be encoded") }
+        guard let bytes = try? JSONEncoder().encode(record) else {
+            throw .internal("an application could not be encoded")
+        }
         try transaction.put(Array(bytes), at: key(application.id), in: .system)
     }
 
@@ -97,7 +99,9 @@ package enum ApplicationTable {
         }
         var secrets: [ClientSecret] = []
         for secret in record.secrets {
-            guard let salt = Base64.decode(secret.salt), let hash = Base64.decode(secret.hash) else { throw .integrity(record: key) }
+            guard let salt = Base64.decode(secret.salt), let hash = Base64.decode(secret.hash) else {
+                throw .integrity(record: key)
+            }
             secrets.append(ClientSecret(salt: salt, hash: hash, created: Timestamp(nanoseconds: secret.created)))
         }
         guard let first = secrets.first else { throw .integrity(record: key) }

@@ -36,7 +36,9 @@ package final class ClientAuthentication: Sendable {
     }
 
     /// A new random secret of 40 characters and how it is kept. Slow: not on an event loop.
-    package static func makeSecret(engine: CryptoEngine, now: Timestamp) throws(CryptoError) -> (SensitiveBytes, ClientSecret) {
+    package static func makeSecret(engine: CryptoEngine, now: Timestamp) throws(CryptoError) -> (
+        SensitiveBytes, ClientSecret
+    ) {
         let random = try engine.randomKey(count: 30)
         let text = SensitiveBytes(random.withUnsafeBytes { Base64.encodeURL($0) }.utf8)
         let salt = try engine.random(count: 16)
@@ -44,11 +46,15 @@ package final class ClientAuthentication: Sendable {
         return (text, ClientSecret(salt: salt, hash: hash.withUnsafeBytes { Array($0) }, created: now))
     }
 
-    package func authenticate(clientID: String, secret: SensitiveBytes, waker: any Waker, now: Timestamp) async -> Outcome {
+    package func authenticate(clientID: String, secret: SensitiveBytes, waker: any Waker, now: Timestamp) async
+        -> Outcome
+    {
         // One count for every spelling of a client's id.
         let id = GUID(clientID)
         let tryName = id?.description ?? String(clientID.lowercased().prefix(64))
-        if let seconds = failures.withLock({ $0.waitSeconds(tryName, now: now) }) { return .throttled(seconds: seconds) }
+        if let seconds = failures.withLock({ $0.waitSeconds(tryName, now: now) }) {
+            return .throttled(seconds: seconds)
+        }
         let application = id.flatMap { directory.application($0) }
         let tag = try? engine.hmacSHA256(key: rememberKey, secret.withUnsafeBytes { Array($0) })
         if let application, application.isEnabled, let tag, let known = remembered.withLock({ $0[application.id] }),

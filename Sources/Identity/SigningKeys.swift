@@ -96,7 +96,9 @@ package enum SigningKeyTable {
                 stored.append(.init(keyID: signing.keyID, pkcs8: pkcs8, created: signing.created.nanoseconds))
             } catch { throw .internal("a signing key could not be encoded") }
         }
-        guard let bytes = try? JSONEncoder().encode(Record(keys: stored)) else { throw .internal("signing keys could not be encoded") }
+        guard let bytes = try? JSONEncoder().encode(Record(keys: stored)) else {
+            throw .internal("signing keys could not be encoded")
+        }
         try transaction.put(Array(bytes), at: key, in: .system)
     }
 }

@@ -27,7 +27,9 @@ package final class TokenVerifier {
     private let hasher: SHA256Hasher
     private var verified: [SHA256Digest: Verified] = [:]
 
-    package init(authority: Authority, keys: SigningKeys, directory: Directory, engine: CryptoEngine) throws(CryptoError) {
+    package init(authority: Authority, keys: SigningKeys, directory: Directory, engine: CryptoEngine)
+        throws(CryptoError)
+    {
         self.authority = authority
         self.keys = keys
         self.directory = directory
@@ -36,18 +38,23 @@ package final class TokenVerifier {
 
     /// - Parameter header: the value of `Authorization`; nil when there is none.
     /// - Throws: `.missingToken`, `.invalidToken` with the service's texts.
-    package func principal(authorization header: String?, for resource: Authority.Resource, now: Timestamp) throws(VaultError) -> Principal {
+    package func principal(authorization header: String?, for resource: Authority.Resource, now: Timestamp)
+        throws(VaultError) -> Principal
+    {
         guard let header else {
             throw VaultError(.missingToken, "AKV10000: Request is missing a Bearer or PoP token.")
         }
-        guard header.utf8.count > 7, header.utf8.prefix(7).elementsEqual("Bearer ".utf8, by: { $0 | 0x20 == $1 | 0x20 }) else {
+        guard header.utf8.count > 7, header.utf8.prefix(7).elementsEqual("Bearer ".utf8, by: { $0 | 0x20 == $1 | 0x20 })
+        else {
             throw VaultError(.missingToken, "AKV10000: Request is missing a Bearer or PoP token.")
         }
         guard header.utf8.count <= Self.largestToken else {
             throw Self.invalid("Error validating token: 'The token is longer than \(Self.largestToken) bytes'.")
         }
         var token = header
-        let digest = token.withUTF8 { hasher.digest(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[7...])) }
+        let digest = token.withUTF8 {
+            hasher.digest(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[7...]))
+        }
         if let known = verified[digest] { return try check(known, digest, for: resource, now: now) }
         let fresh = try verify(String(token.dropFirst(7)))
         let principal = try check(fresh, digest, for: resource, now: now)
@@ -64,10 +71,13 @@ package final class TokenVerifier {
             verified[digest] = nil
             throw Self.invalid("[TokenExpired] Error validating token: 'S2S12086'.")
         }
-        guard now >= known.notBefore - Self.skew else { throw Self.invalid("Error validating token: 'The token is not yet valid'.") }
+        guard now >= known.notBefore - Self.skew else {
+            throw Self.invalid("Error validating token: 'The token is not yet valid'.")
+        }
         guard known.resource == resource else {
             throw Self.invalid(
-                "AKV10022: Invalid audience. Expected \(authority.url(of: resource)), found: \(authority.url(of: known.resource)).")
+                "AKV10022: Invalid audience. Expected \(authority.url(of: resource)), found: \(authority.url(of: known.resource))."
+            )
         }
         let version = directory.version
         if known.directoryVersion != version {
@@ -87,11 +97,14 @@ package final class TokenVerifier {
 
     private func verify(_ token: String) throws(VaultError) -> Verified {
         let parts = Array(token.utf8).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 3, let headerBytes = Base64.decodeURL(parts[0]), let claimBytes = Base64.decodeURL(parts[1]),
+        guard parts.count == 3, let headerBytes = Base64.decodeURL(parts[0]),
+            let claimBytes = Base64.decodeURL(parts[1]),
             let signature = Base64.decodeURL(parts[2])
         else { throw Self.malformed }
         let header: Header = try decode(headerBytes)
-        guard header.alg == "RS256" else { throw Self.invalid("Error validating token: 'The algorithm of the token is not allowed'.") }
+        guard header.alg == "RS256" else {
+            throw Self.invalid("Error validating token: 'The algorithm of the token is not allowed'.")
+        }
         guard header.jku == nil, header.x5u == nil, header.jwk == nil, header.x5c == nil, header.crit == nil else {
             throw Self.invalid("Error validating token: 'The token names a key of its own'.")
         }
@@ -99,13 +112,15 @@ package final class TokenVerifier {
             throw Self.invalid("AKV10046: Unable to resolve the key used for signature validation.")
         }
         do throws(CryptoError) {
-            try key.key.verifySHA256(Array(token.utf8.prefix(parts[0].count + 1 + parts[1].count)), signature: signature)
+            try key.key.verifySHA256(
+                Array(token.utf8.prefix(parts[0].count + 1 + parts[1].count)), signature: signature)
         } catch {
             throw Self.invalid("Error validating token: 'The signature is not valid'.")
         }
         let claims: Claims = try decode(claimBytes)
         guard claims.iss == authority.issuer else {
-            throw Self.invalid("AKV10032: Invalid issuer. Expected one of \(authority.issuer), found \(claims.iss.prefix(128)).")
+            throw Self.invalid(
+                "AKV10032: Invalid issuer. Expected one of \(authority.issuer), found \(claims.iss.prefix(128)).")
         }
         guard let tenant = GUID(claims.tid), tenant == authority.tenant else {
             throw Self.invalid("Error validating token: 'The token is of another tenant'.")
@@ -114,11 +129,15 @@ package final class TokenVerifier {
             throw Self.invalid(
                 "AKV10022: Invalid audience. Expected \(authority.url(of: .vault)), found: \(claims.aud.prefix(128)).")
         }
-        guard let objectID = GUID(claims.oid), let applicationID = GUID(claims.appid), claims.idtyp == "app" else { throw Self.malformed }
+        guard let objectID = GUID(claims.oid), let applicationID = GUID(claims.appid), claims.idtyp == "app" else {
+            throw Self.malformed
+        }
         return Verified(
             principal: Principal(
-                kind: .application, objectID: objectID, applicationID: applicationID, tenant: tenant, issuer: claims.iss),
-            resource: resource, notBefore: Timestamp(epochSeconds: claims.nbf), expires: Timestamp(epochSeconds: claims.exp),
+                kind: .application, objectID: objectID, applicationID: applicationID, tenant: tenant, issuer: claims.iss
+            ),
+            resource: resource, notBefore: Timestamp(epochSeconds: claims.nbf),
+            expires: Timestamp(epochSeconds: claims.exp),
             tokenGeneration: claims.strongroom_gen, directoryVersion: 0)
     }
 
@@ -158,5 +177,6 @@ package final class TokenVerifier {
 
     private static func invalid(_ text: String) -> VaultError { VaultError(.invalidToken, text) }
     private static let malformed = invalid("Error validating token: 'The token is malformed'.")
-    private static let revoked = invalid("Error validating token: 'The client of the token is disabled, changed or deleted'.")
+    private static let revoked = invalid(
+        "Error validating token: 'The client of the token is disabled, changed or deleted'.")
 }

@@ -43,7 +43,9 @@ extension Login {
             document.array("subject_types_supported") { $0.string("pairwise") }
             document.array("id_token_signing_alg_values_supported") { $0.string("RS256") }
             document.array("claims_supported") { claims in
-                for claim in ["aud", "iss", "iat", "nbf", "exp", "appid", "oid", "sub", "tid", "uti", "ver"] { claims.string(claim) }
+                for claim in ["aud", "iss", "iat", "nbf", "exp", "appid", "oid", "sub", "tid", "uti", "ver"] {
+                    claims.string(claim)
+                }
             }
         }
     }
@@ -72,7 +74,8 @@ extension Login {
         let host = String(authority.loginURL.dropFirst(8))
         return JSONAnswer { document in
             document.member(
-                "tenant_discovery_endpoint", "\(authority.loginURL)/\(authority.tenant)/v2.0/.well-known/openid-configuration")
+                "tenant_discovery_endpoint",
+                "\(authority.loginURL)/\(authority.tenant)/v2.0/.well-known/openid-configuration")
             document.member("api-version", "1.1")
             document.array("metadata") { list in
                 list.object { entry in
@@ -86,12 +89,15 @@ extension Login {
 
     static func unknownTenant(_ tenant: String, _ call: Call) -> JSONAnswer {
         oauthError(
-            400, "invalid_tenant", 90_002, "Tenant '\(tenant.prefix(64))' not found. Check to make sure you have the correct tenant ID.",
+            400, "invalid_tenant", 90_002,
+            "Tenant '\(tenant.prefix(64))' not found. Check to make sure you have the correct tenant ID.",
             call)
     }
 
     /// An error of RFC 6749 §5.2 in the form that Microsoft's clients expect.
-    static func oauthError(_ status: UInt16, _ error: StaticString, _ number: Int, _ description: String, _ call: Call) -> JSONAnswer {
+    static func oauthError(_ status: UInt16, _ error: StaticString, _ number: Int, _ description: String, _ call: Call)
+        -> JSONAnswer
+    {
         JSONAnswer(status) { document in
             document.member("error", String(describing: error))
             document.member("error_description", "AADSTS\(number): \(description)")

@@ -39,11 +39,13 @@ extension Login {
         guard GUID(input.tenant) == authority.tenant else { return Self.unknownTenant(input.tenant, call) }
         guard input.grantType == "client_credentials" else {
             return Self.oauthError(
-                400, "unsupported_grant_type", 70_003, "The app requested an unsupported grant type '\(input.grantType.prefix(64))'.", call)
+                400, "unsupported_grant_type", 70_003,
+                "The app requested an unsupported grant type '\(input.grantType.prefix(64))'.", call)
         }
         guard !input.clientID.isEmpty else {
             return Self.oauthError(
-                400, "invalid_request", 900_144, "The request body must contain the following parameter: 'client_id'.", call)
+                400, "invalid_request", 900_144, "The request body must contain the following parameter: 'client_id'.",
+                call)
         }
         guard let secret = input.secret else {
             return Self.oauthError(
@@ -51,12 +53,15 @@ extension Login {
                 "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.", call)
         }
         let application: Application
-        switch await clients.authenticate(clientID: input.clientID, secret: secret, waker: call.lane.waker, now: call.now) {
+        switch await clients.authenticate(
+            clientID: input.clientID, secret: secret, waker: call.lane.waker, now: call.now)
+        {
         case .client(let client): application = client
         case .refused:
             return Self.oauthError(
                 401, "invalid_client", 7_000_215,
-                "Invalid client secret provided, or the application '\(input.clientID.prefix(64))' is not known or not enabled.", call)
+                "Invalid client secret provided, or the application '\(input.clientID.prefix(64))' is not known or not enabled.",
+                call)
         case .throttled(let seconds):
             throw VaultError(.throttled, "Too many failed attempts for this client. Try again in \(seconds) seconds.")
         case .busy:
@@ -64,13 +69,15 @@ extension Login {
         }
         call.authenticated(
             as: Principal(
-                kind: .application, objectID: application.objectID, applicationID: application.id, tenant: authority.tenant,
+                kind: .application, objectID: application.objectID, applicationID: application.id,
+                tenant: authority.tenant,
                 issuer: authority.issuer))
         guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
             return Self.oauthError(
                 400, "invalid_resource", 500_011,
                 "The resource principal named \((input.audience ?? "").prefix(128)) was not found in the tenant. Ask for one of "
-                    + Authority.Resource.allCases.map { authority.url(of: $0) + "/.default" }.joined(separator: ", ") + ".", call)
+                    + Authority.Resource.allCases.map { authority.url(of: $0) + "/.default" }.joined(separator: ", ")
+                    + ".", call)
         }
         let token = try await sign(application, audience, call)
         let lifetime = Int64(TokenIssuer.lifetime.components.seconds) - 1
@@ -90,10 +97,14 @@ extension Login {
         }
     }
 
-    private func sign(_ application: Application, _ audience: String, _ call: Call) async throws(VaultError) -> SensitiveBytes {
+    private func sign(_ application: Application, _ audience: String, _ call: Call) async throws(VaultError)
+        -> SensitiveBytes
+    {
         let (issuer, id, now) = (issuer, call.lane.newGUID(), call.now)
         let signed = await pool.run(on: call.lane.waker) {
-            Result { () throws(CryptoError) in try issuer.accessToken(for: application, audience: audience, tokenID: id, now: now) }
+            Result { () throws(CryptoError) in
+                try issuer.accessToken(for: application, audience: audience, tokenID: id, now: now)
+            }
         }
         switch signed {
         case nil: throw VaultError(.throttled, "Too many token requests are waiting. Try again later.")
@@ -111,7 +122,9 @@ private struct Form {
         var fields: [(String, String)] = []
         for pair in body.split(separator: UInt8(ascii: "&")) {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard fields.count < 64, let name = Self.decode(parts[0]), let value = Self.decode(parts.count > 1 ? parts[1] : []) else {
+            guard fields.count < 64, let name = Self.decode(parts[0]),
+                let value = Self.decode(parts.count > 1 ? parts[1] : [])
+            else {
                 throw .badParameter("The request body is not a valid form.")
             }
             fields.append((name, value))
@@ -132,7 +145,8 @@ private struct Form {
         while index < bytes.endIndex {
             switch bytes[index] {
             case UInt8(ascii: "%"):
-                guard index + 2 < bytes.endIndex, let high = Hex.value(of: bytes[index + 1]), let low = Hex.value(of: bytes[index + 2])
+                guard index + 2 < bytes.endIndex, let high = Hex.value(of: bytes[index + 1]),
+                    let low = Hex.value(of: bytes[index + 2])
                 else { return nil }
                 result.append(high << 4 | low)
                 index += 3

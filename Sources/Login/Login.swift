@@ -32,11 +32,15 @@ package struct Login: Sendable {
                 "OpenIDConfigurationGet", .get, on: .login, "/{tenant}/v2.0/.well-known/openid-configuration",
                 "/{tenant}/.well-known/openid-configuration", requires: .nothing, run: configuration),
             Operation(
-                "SigningKeysGet", .get, on: .login, "/{tenant}/discovery/v2.0/keys", "/{tenant}/discovery/keys", requires: .nothing,
+                "SigningKeysGet", .get, on: .login, "/{tenant}/discovery/v2.0/keys", "/{tenant}/discovery/keys",
+                requires: .nothing,
                 run: signingKeys),
-            Operation("InstanceDiscoveryGet", .get, on: .login, "/{tenant}/discovery/instance", requires: .nothing, run: instance),
             Operation(
-                "TokenIssue", .post, on: .login, "/{tenant}/oauth2/v2.0/token", "/{tenant}/oauth2/token", requires: .nothing,
+                "InstanceDiscoveryGet", .get, on: .login, "/{tenant}/discovery/instance", requires: .nothing,
+                run: instance),
+            Operation(
+                "TokenIssue", .post, on: .login, "/{tenant}/oauth2/v2.0/token", "/{tenant}/oauth2/token",
+                requires: .nothing,
                 bodyLimit: 64 << 10, run: token),
             Operation(scheduled: "SigningKeyRotate", requires: .barrierRotate, run: rotateSigningKey),
         ]

@@ -32,7 +32,9 @@ struct BackupKeyFile: Decodable, Sendable {
 
     /// - Throws: `.badParameter`, alike for a wrong passphrase and an altered file.
     func open(passphrase: SensitiveBytes, engine: CryptoEngine) throws(VaultError) -> BackupKeys.Key {
-        guard format == Self.format, let salt = Base64.decodeURL(salt), let sealed = Base64.decodeURL(sealed) else { throw Self.refused }
+        guard format == Self.format, let salt = Base64.decodeURL(salt), let sealed = Base64.decodeURL(sealed) else {
+            throw Self.refused
+        }
         do throws(CryptoError) {
             let wrapping = try engine.scrypt(passphrase, salt: salt, cost: .passphrase)
             let cipher = try AES256GCM(key: wrapping, engine: engine)

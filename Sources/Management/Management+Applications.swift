@@ -10,10 +10,12 @@ extension Management {
         func anywhere(_ permission: Permission) -> Requirement { .atScope(permission) { _ in nil } }
         return [
             Operation(
-                "ApplicationCreate", .post, on: .management, "/strongroom/applications", requires: anywhere(.applicationsWrite),
+                "ApplicationCreate", .post, on: .management, "/strongroom/applications",
+                requires: anywhere(.applicationsWrite),
                 status: 201, run: createApplication),
             Operation(
-                "ApplicationList", .get, on: .management, "/strongroom/applications", requires: anywhere(.applicationsRead),
+                "ApplicationList", .get, on: .management, "/strongroom/applications",
+                requires: anywhere(.applicationsRead),
                 run: listApplications),
             Operation(
                 "ApplicationDisable", .post, on: .management, item + "/disable", requires: anywhere(.applicationsWrite),
@@ -22,10 +24,12 @@ extension Management {
                 "ApplicationEnable", .post, on: .management, item + "/enable", requires: anywhere(.applicationsWrite),
                 run: enableApplication),
             Operation(
-                "ApplicationResetPassword", .post, on: .management, item + "/resetPassword", requires: anywhere(.applicationsWrite),
+                "ApplicationResetPassword", .post, on: .management, item + "/resetPassword",
+                requires: anywhere(.applicationsWrite),
                 run: resetPassword),
             Operation(
-                "ApplicationDelete", .delete, on: .management, item, requires: anywhere(.applicationsDelete), status: 204,
+                "ApplicationDelete", .delete, on: .management, item, requires: anywhere(.applicationsDelete),
+                status: 204,
                 run: deleteApplication),
         ]
     }
@@ -40,7 +44,8 @@ extension Management {
             displayName = try Body.fromJSON(request.body).displayName
             let isPrintable = displayName.unicodeScalars.allSatisfy { !$0.properties.generalCategory.isControl }
             guard (1...120).contains(displayName.utf16.count), isPrintable else {
-                throw .badParameter("Property 'displayName' has invalid value: it must be 1 to 120 printable characters.\r\n")
+                throw .badParameter(
+                    "Property 'displayName' has invalid value: it must be 1 to 120 printable characters.\r\n")
             }
         }
     }
@@ -84,11 +89,14 @@ extension Management {
     }
 
     /// Makes an application with a secret, which is shown once.
-    func createApplication(_ input: CreateApplicationInput, _ call: Call) async throws(VaultError) -> ApplicationOutput {
+    func createApplication(_ input: CreateApplicationInput, _ call: Call) async throws(VaultError) -> ApplicationOutput
+    {
         let (password, secret) = try await makeSecret(call)
         let application = Application(
-            id: call.lane.newGUID(), objectID: call.lane.newGUID(), displayName: input.displayName, created: call.now, secret: secret)
-        try await call.commit { transaction throws(VaultError) in try ApplicationTable.put(application, in: transaction) }
+            id: call.lane.newGUID(), objectID: call.lane.newGUID(), displayName: input.displayName, created: call.now,
+            secret: secret)
+        try await call.commit { transaction throws(VaultError) in try ApplicationTable.put(application, in: transaction)
+        }
         try directory.reload(application.id, from: call.lane.reader)
         return ApplicationOutput(application: application, tenant: authority.tenant, password: password, status: 201)
     }
@@ -121,7 +129,9 @@ extension Management {
     /// Removes an application. Its role assignments stay, naming nobody.
     func deleteApplication(_ input: ApplicationInput, _ call: Call) async throws(VaultError) -> NoContent {
         try await call.commit { transaction throws(VaultError) in
-            guard try ApplicationTable.application(input.id, in: transaction) != nil else { throw Self.unknown(input.id) }
+            guard try ApplicationTable.application(input.id, in: transaction) != nil else {
+                throw Self.unknown(input.id)
+            }
             try ApplicationTable.remove(input.id, in: transaction)
         }
         try directory.reload(input.id, from: call.lane.reader)
@@ -132,7 +142,9 @@ extension Management {
         _ id: GUID, _ call: Call, _ change: @escaping @Sendable (inout Application) -> Void
     ) async throws(VaultError) -> ApplicationOutput {
         let changed = try await call.commit { transaction throws(VaultError) -> Application in
-            guard var application = try ApplicationTable.application(id, in: transaction) else { throw Self.unknown(id) }
+            guard var application = try ApplicationTable.application(id, in: transaction) else {
+                throw Self.unknown(id)
+            }
             change(&application)
             try ApplicationTable.put(application, in: transaction)
             return application
@@ -156,5 +168,7 @@ extension Management {
 }
 
 extension Unicode.GeneralCategory {
-    fileprivate var isControl: Bool { self == .control || self == .lineSeparator || self == .paragraphSeparator || self == .format }
+    fileprivate var isControl: Bool {
+        self == .control || self == .lineSeparator || self == .paragraphSeparator || self == .format
+    }
 }

@@ -7,10 +7,12 @@ extension Management {
     var auditOperations: [any AnyOperation] {
         [
             Operation(
-                "AuditVerify", .get, on: .management, "/strongroom/audit/verification", requires: .atScope(.auditRead) { _ in nil },
+                "AuditVerify", .get, on: .management, "/strongroom/audit/verification",
+                requires: .atScope(.auditRead) { _ in nil },
                 run: verifyAudit),
             Operation(
-                "AuditExport", .get, on: .management, "/strongroom/audit/events", requires: .atScope(.auditRead) { _ in nil },
+                "AuditExport", .get, on: .management, "/strongroom/audit/events",
+                requires: .atScope(.auditRead) { _ in nil },
                 run: exportAudit),
         ]
     }
@@ -39,7 +41,8 @@ extension Management {
         let (audit, engine) = (audit, engine)
         return try await slowly(call) { () throws(VaultError) in
             let reader = try audit.makeReader()
-            let report = try AuditVerifier(engine: engine, publicKey: audit.publicKey).verify(reader, witnessed: try audit.witnessed())
+            let report = try AuditVerifier(engine: engine, publicKey: audit.publicKey).verify(
+                reader, witnessed: try audit.witnessed())
             return VerificationOutput(report: report)
         }
     }
@@ -53,7 +56,9 @@ extension Management {
                 since: try request.query.value("since"), until: try request.query.value("until"),
                 vault: try request.query.value("vault"))
             let text = try request.query.value("after") ?? "0"
-            guard let after = UInt64(text) else { throw .badParameter("The after query parameter must be a record number.") }
+            guard let after = UInt64(text) else {
+                throw .badParameter("The after query parameter must be a record number.")
+            }
             self.after = after
         }
     }
@@ -63,7 +68,9 @@ extension Management {
 
         func response(_ call: Call) -> Response {
             .json { answer in
-                answer.array("value") { list in for event in page.events { list.embed(event.json(reason: Response.reason)) } }
+                answer.array("value") { list in
+                    for event in page.events { list.embed(event.json(reason: Response.reason)) }
+                }
                 if let last = page.last { answer.member("next", String(last)) } else { answer.null("next") }
             }
         }

@@ -8,7 +8,8 @@ extension Management {
     var keyOperations: [any AnyOperation] {
         [
             Operation(
-                "BarrierRotate", .post, on: .management, "/strongroom/barrier/rotate", requires: .atScope(.barrierRotate) { _ in nil },
+                "BarrierRotate", .post, on: .management, "/strongroom/barrier/rotate",
+                requires: .atScope(.barrierRotate) { _ in nil },
                 run: rotateBarrier),
             Operation(
                 "BackupKeyExport", .post, on: .management, "/strongroom/backupKeys/export",
@@ -50,7 +51,9 @@ extension Management {
         case "system": target = .dataKey(.system)
         case let text:
             guard text.hasPrefix("vault/"), let name = VaultName(text.dropFirst(6)), vaults.vault(name) != nil else {
-                throw .badParameter("Property 'target' has invalid value: it must be root, system, or vault/<name> of a vault here.\r\n")
+                throw .badParameter(
+                    "Property 'target' has invalid value: it must be root, system, or vault/<name> of a vault here.\r\n"
+                )
             }
             target = .dataKey(.vault(name))
         }
@@ -58,7 +61,8 @@ extension Management {
         try await call.commit { transaction throws(VaultError) in
             switch target {
             case .root: try Barrier.rotateRoot(kek: kek, engine: engine, in: transaction)
-            case .dataKey(let domain): try Barrier.addDataKey(for: domain, kek: kek, engine: engine, now: now, in: transaction)
+            case .dataKey(let domain):
+                try Barrier.addDataKey(for: domain, kek: kek, engine: engine, now: now, in: transaction)
             }
         }
         try keyring.reload(from: call.lane.reader, kek: kek)

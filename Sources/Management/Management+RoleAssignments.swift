@@ -72,8 +72,12 @@ extension Management {
             }
             target = try AssignmentInput(request)
             let properties = try Body.fromJSON(request.body).properties
-            guard let role = GUID(properties.roleDefinitionId.split(separator: "/").last ?? ""), BuiltInRoles.role(role) != nil else {
-                throw VaultError(.resourceNotFound, "The role definition '\(properties.roleDefinitionId.prefix(256))' does not exist.")
+            guard let role = GUID(properties.roleDefinitionId.split(separator: "/").last ?? ""),
+                BuiltInRoles.role(role) != nil
+            else {
+                throw VaultError(
+                    .resourceNotFound,
+                    "The role definition '\(properties.roleDefinitionId.prefix(256))' does not exist.")
             }
             guard let principal = GUID(properties.principalId) else {
                 throw .badParameter("Property 'properties.principalId' has invalid value: it is not a GUID.\r\n")
@@ -93,7 +97,8 @@ extension Management {
                 let subscription = assignment.scope.description.split(separator: "/").dropFirst().first ?? ""
                 properties.member(
                     "roleDefinitionId",
-                    "/subscriptions/\(subscription)/providers/Microsoft.Authorization/roleDefinitions/\(assignment.roleID)")
+                    "/subscriptions/\(subscription)/providers/Microsoft.Authorization/roleDefinitions/\(assignment.roleID)"
+                )
                 properties.member("principalId", assignment.principalID)
                 properties.member("principalType", "ServicePrincipal")
                 properties.member("scope", assignment.scope.description)
@@ -116,7 +121,8 @@ extension Management {
     func putRoleAssignment(_ input: PutAssignmentInput, _ call: Call) async throws(VaultError) -> AssignmentOutput {
         guard let principal = call.principal else { throw .internal("a role was assigned without a principal") }
         let wanted = RoleAssignment(
-            id: input.target.id, principalID: input.principalID, roleID: input.roleID, scope: input.target.scope, created: call.now,
+            id: input.target.id, principalID: input.principalID, roleID: input.roleID, scope: input.target.scope,
+            created: call.now,
             createdBy: principal.objectID)
         func isSame(_ other: RoleAssignment) -> Bool {
             other.principalID == wanted.principalID && other.roleID == wanted.roleID && other.scope == wanted.scope
@@ -131,7 +137,8 @@ extension Management {
         }
         if let existing {
             guard isSame(existing) else {
-                throw VaultError(.conflict, "The role assignment's name is taken; its role, principal and scope cannot be changed.")
+                throw VaultError(
+                    .conflict, "The role assignment's name is taken; its role, principal and scope cannot be changed.")
             }
             return AssignmentOutput(assignment: existing)
         }
@@ -140,7 +147,9 @@ extension Management {
     }
 
     func getRoleAssignment(_ input: AssignmentInput, _ call: Call) async throws(VaultError) -> AssignmentOutput {
-        guard let assignment = try RoleAssignmentTable.assignment(input.id, in: call.lane.reader), assignment.scope == input.scope else {
+        guard let assignment = try RoleAssignmentTable.assignment(input.id, in: call.lane.reader),
+            assignment.scope == input.scope
+        else {
             throw VaultError(.resourceNotFound, "The role assignment '\(input.id)' is not found at this scope.")
         }
         return AssignmentOutput(assignment: assignment)
@@ -149,7 +158,9 @@ extension Management {
     /// Takes a role away; in force for the very next request.
     func deleteRoleAssignment(_ input: AssignmentInput, _ call: Call) async throws(VaultError) -> AssignmentOutput {
         let removed = try await call.commit { transaction throws(VaultError) -> RoleAssignment in
-            guard let assignment = try RoleAssignmentTable.assignment(input.id, in: transaction), assignment.scope == input.scope else {
+            guard let assignment = try RoleAssignmentTable.assignment(input.id, in: transaction),
+                assignment.scope == input.scope
+            else {
                 throw VaultError(.resourceNotFound, "The role assignment '\(input.id)' is not found at this scope.")
             }
             try RoleAssignmentTable.remove(input.id, in: transaction)

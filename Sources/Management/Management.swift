@@ -39,7 +39,8 @@ package struct Management: Sendable {
 
     package init(
         authority: Authority, subscription: GUID, access: AccessControl, directory: Directory, keyring: Keyring,
-        backupKeys: BackupKeys, engine: CryptoEngine, pool: WorkPool, vaults: VaultTable, audit: AuditAccess, kek: SensitiveBytes
+        backupKeys: BackupKeys, engine: CryptoEngine, pool: WorkPool, vaults: VaultTable, audit: AuditAccess,
+        kek: SensitiveBytes
     ) {
         self.authority = authority
         self.subscription = subscription
@@ -54,12 +55,16 @@ package struct Management: Sendable {
         self.kek = kek
     }
 
-    package var operations: [any AnyOperation] { roleAssignmentOperations + applicationOperations + auditOperations + keyOperations }
+    package var operations: [any AnyOperation] {
+        roleAssignmentOperations + applicationOperations + auditOperations + keyOperations
+    }
 
     /// Runs work that takes long on the pool.
     ///
     /// - Throws: `.throttled` when too much is waiting, or what the work threw.
-    func slowly<Value: Sendable>(_ call: Call, _ work: @escaping @Sendable () throws(VaultError) -> Value) async throws(VaultError) -> Value {
+    func slowly<Value: Sendable>(_ call: Call, _ work: @escaping @Sendable () throws(VaultError) -> Value)
+        async throws(VaultError) -> Value
+    {
         call.didSlowWork()
         let result = await pool.run(on: call.lane.waker) { Result { () throws(VaultError) in try work() } }
         guard let result else { throw VaultError(.throttled, "Too many slow requests are waiting. Try again later.") }

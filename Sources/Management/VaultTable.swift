@@ -15,7 +15,9 @@ package final class VaultTable: Sendable {
         package let retentionDays: Int
         package let isPurgeProtected: Bool
 
-        package init(name: VaultName, resourceGroup: String, location: String, retentionDays: Int, isPurgeProtected: Bool) {
+        package init(
+            name: VaultName, resourceGroup: String, location: String, retentionDays: Int, isPurgeProtected: Bool
+        ) {
             self.name = name.description
             self.resourceGroup = resourceGroup
             self.location = location
@@ -35,7 +37,8 @@ package final class VaultTable: Sendable {
         self.suffix = suffix
         var vaults: [VaultName: Vault] = [:]
         for entry in try reader.records(in: KeyRange(prefix: Self.prefix), limit: .max) {
-            guard let settings = try? JSONDecoder().decode(Settings.self, from: Data(entry.value)), settings.format == 1,
+            guard let settings = try? JSONDecoder().decode(Settings.self, from: Data(entry.value)),
+                settings.format == 1,
                 let name = VaultName(settings.name)
             else { throw .integrity(record: entry.key) }
             vaults[name] = Self.vault(name, settings, subscription, suffix)
@@ -58,9 +61,11 @@ package final class VaultTable: Sendable {
         current.withLock { $0[name] = vault }
     }
 
-    private static func vault(_ name: VaultName, _ settings: Settings, _ subscription: GUID, _ suffix: String) -> Vault {
+    private static func vault(_ name: VaultName, _ settings: Settings, _ subscription: GUID, _ suffix: String) -> Vault
+    {
         Vault(
             name: name, subscription: subscription, resourceGroup: settings.resourceGroup, location: settings.location,
-            retentionDays: settings.retentionDays, isPurgeProtected: settings.isPurgeProtected, authority: "\(name).vault.\(suffix)")
+            retentionDays: settings.retentionDays, isPurgeProtected: settings.isPurgeProtected,
+            authority: "\(name).vault.\(suffix)")
     }
 }

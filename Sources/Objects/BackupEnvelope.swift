@@ -27,7 +27,8 @@ package final class BackupKeys: Sendable {
         var keys: [Key] = []
         for entry in try reader.records(in: KeyRange(prefix: Self.prefix), limit: 10_000) {
             var bytes = ByteReader(entry.value)
-            guard bytes.byte() == 1, let id = bytes.guid(), let created = bytes.integer(Int64.self), let secret = bytes.blob(),
+            guard bytes.byte() == 1, let id = bytes.guid(), let created = bytes.integer(Int64.self),
+                let secret = bytes.blob(),
                 secret.count == 32, bytes.isAtEnd
             else { throw .integrity(record: entry.key) }
             keys.append(Key(id: id, secret: SensitiveBytes(secret), created: Timestamp(nanoseconds: created)))
@@ -107,8 +108,10 @@ package struct BackupEnvelope: Sendable {
             Array(blob[1...marker.count]) == marker
         else { throw refused }
         let parts = blob[(1 + marker.count)...].split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 5, parts[1].isEmpty, let header = Base64.decodeURL(parts[0]), let nonce = Base64.decodeURL(parts[2]),
-            let text = Base64.decodeURL(parts[3]), let tag = Base64.decodeURL(parts[4]), nonce.count == AES256GCM.nonceCount,
+        guard parts.count == 5, parts[1].isEmpty, let header = Base64.decodeURL(parts[0]),
+            let nonce = Base64.decodeURL(parts[2]),
+            let text = Base64.decodeURL(parts[3]), let tag = Base64.decodeURL(parts[4]),
+            nonce.count == AES256GCM.nonceCount,
             tag.count == AES256GCM.tagCount, let decoded = try? Header.fromJSON(header), decoded.alg == "dir",
             decoded.enc == "A256GCM", let key = keys.key(decoded.kid)
         else { throw refused }

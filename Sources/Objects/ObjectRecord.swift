@@ -150,7 +150,8 @@ package struct DeletedObject: Sendable {
 
     init?(_ bytes: [UInt8]) {
         var reader = ByteReader(bytes)
-        guard reader.byte() == Self.format, let deleted = reader.integer(Int64.self), let purge = reader.integer(Int64.self),
+        guard reader.byte() == Self.format, let deleted = reader.integer(Int64.self),
+            let purge = reader.integer(Int64.self),
             let head = reader.blob().flatMap({ ObjectHead(Array($0)) }), reader.isAtEnd
         else { return nil }
         self.init(head: head, deleted: deleted, scheduledPurge: purge)

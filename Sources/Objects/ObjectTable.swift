@@ -47,7 +47,9 @@ package struct ObjectTable: Sendable {
     private func headKey(_ name: ObjectName) -> String { headPrefix + name.key }
     private func deletedKey(_ name: ObjectName) -> String { deletedPrefix + name.key }
     private func historyPrefix(_ name: ObjectName) -> String { prefix + kind.noun + "-version/" + name.key + "/" }
-    private func historyKey(_ name: ObjectName, _ version: ObjectVersion) -> String { historyPrefix(name) + version.description }
+    private func historyKey(_ name: ObjectName, _ version: ObjectVersion) -> String {
+        historyPrefix(name) + version.description
+    }
 
     // MARK: Reading
 
@@ -69,7 +71,9 @@ package struct ObjectTable: Sendable {
         return (head, record)
     }
 
-    private func past(_ name: ObjectName, _ version: ObjectVersion, in reader: any RecordReader) throws(VaultError) -> ObjectRecord? {
+    private func past(_ name: ObjectName, _ version: ObjectVersion, in reader: any RecordReader) throws(VaultError)
+        -> ObjectRecord?
+    {
         let key = historyKey(name, version)
         guard let bytes = try reader.record(at: key) else { return nil }
         return try decodeRecord(bytes, key)
@@ -83,13 +87,19 @@ package struct ObjectTable: Sendable {
     }
 
     /// Heads in order of name, those after `marker` (a name in lower case) if there is one.
-    package func heads(after marker: String?, limit: Int, in reader: any RecordReader) throws(VaultError) -> [ObjectHead] {
+    package func heads(after marker: String?, limit: Int, in reader: any RecordReader) throws(VaultError)
+        -> [ObjectHead]
+    {
         var heads: [ObjectHead] = []
-        for entry in try reader.records(in: range(headPrefix, marker), limit: limit) { heads.append(try decodeHead(entry.value, entry.key)) }
+        for entry in try reader.records(in: range(headPrefix, marker), limit: limit) {
+            heads.append(try decodeHead(entry.value, entry.key))
+        }
         return heads
     }
 
-    package func deletedObjects(after marker: String?, limit: Int, in reader: any RecordReader) throws(VaultError) -> [DeletedObject] {
+    package func deletedObjects(after marker: String?, limit: Int, in reader: any RecordReader) throws(VaultError)
+        -> [DeletedObject]
+    {
         var objects: [DeletedObject] = []
         for entry in try reader.records(in: range(deletedPrefix, marker), limit: limit) {
             guard let object = DeletedObject(entry.value) else { throw .integrity(record: entry.key) }
@@ -116,7 +126,9 @@ package struct ObjectTable: Sendable {
     }
 
     /// Every version, the current one last.
-    package func allVersions(of head: ObjectHead, in reader: any RecordReader, limit: Int) throws(VaultError) -> [ObjectRecord] {
+    package func allVersions(of head: ObjectHead, in reader: any RecordReader, limit: Int) throws(VaultError)
+        -> [ObjectRecord]
+    {
         var records: [ObjectRecord] = []
         for entry in try reader.records(in: range(historyPrefix(head.name), nil), limit: limit) {
             records.append(try decodeRecord(entry.value, entry.key))
@@ -129,7 +141,9 @@ package struct ObjectTable: Sendable {
     /// Adds a version; it becomes the current one.
     ///
     /// - Throws: `.deletedButRecoverable` when a deleted object has the name.
-    package func append(_ record: ObjectRecord, to name: ObjectName, in transaction: Transaction) throws(VaultError) -> ObjectHead {
+    package func append(_ record: ObjectRecord, to name: ObjectName, in transaction: Transaction) throws(VaultError)
+        -> ObjectHead
+    {
         guard let old = try head(name, in: transaction) else {
             try requireFree(name, in: transaction)
             let head = ObjectHead(name: name, current: record, pastVersions: 0)
@@ -160,10 +174,13 @@ package struct ObjectTable: Sendable {
     }
 
     /// Soft-deletes an object with all its versions, and writes down when it is to be purged.
-    package func delete(_ name: ObjectName, at now: Timestamp, in transaction: Transaction) throws(VaultError) -> DeletedObject {
+    package func delete(_ name: ObjectName, at now: Timestamp, in transaction: Transaction) throws(VaultError)
+        -> DeletedObject
+    {
         guard let head = try head(name, in: transaction) else { throw notFound(name, nil) }
         let deleted = now.epochSeconds
-        let object = DeletedObject(head: head, deleted: deleted, scheduledPurge: deleted + Int64(vault.retentionDays) * 86_400)
+        let object = DeletedObject(
+            head: head, deleted: deleted, scheduledPurge: deleted + Int64(vault.retentionDays) * 86_400)
         try transaction.remove(headKey(name))
         try transaction.put(object.encoded(), at: deletedKey(name), in: domain)
         try purgeDuty(object).schedule(in: transaction)
@@ -185,7 +202,8 @@ package struct ObjectTable: Sendable {
         guard let object = try deleted(name, in: transaction) else { throw deletedNotFound(name) }
         guard !vault.isPurgeProtected else {
             throw VaultError(
-                .forbiddenByVault, "Operation \"purge\" is not allowed because purge protection is enabled for this vault.")
+                .forbiddenByVault,
+                "Operation \"purge\" is not allowed because purge protection is enabled for this vault.")
         }
         try remove(object, in: transaction)
     }
@@ -193,8 +211,12 @@ package struct ObjectTable: Sendable {
     /// The duty: purges what its retention has run out on, also under purge protection. Safe to repeat.
     ///
     /// - Returns: whether something was purged.
-    package func purgeIfDue(_ name: ObjectName, at now: Timestamp, in transaction: Transaction) throws(VaultError) -> Bool {
-        guard let object = try deleted(name, in: transaction), object.scheduledPurge <= now.epochSeconds else { return false }
+    package func purgeIfDue(_ name: ObjectName, at now: Timestamp, in transaction: Transaction) throws(VaultError)
+        -> Bool
+    {
+        guard let object = try deleted(name, in: transaction), object.scheduledPurge <= now.epochSeconds else {
+            return false
+        }
         try remove(object, in: transaction)
         return true
     }
@@ -208,11 +230,14 @@ package struct ObjectTable: Sendable {
     /// Puts an object back from a backup with its versions as they were, the last one current.
     ///
     /// - Throws: `.conflict` when the name is taken, `.deletedButRecoverable` when a deleted object has it.
-    package func restore(_ name: ObjectName, _ records: [ObjectRecord], in transaction: Transaction) throws(VaultError) -> ObjectHead {
+    package func restore(_ name: ObjectName, _ records: [ObjectRecord], in transaction: Transaction) throws(VaultError)
+        -> ObjectHead
+    {
         guard let current = records.last else { throw .badParameter("The backup holds no version.") }
         guard try head(name, in: transaction) == nil else {
             throw VaultError(
-                .conflict, "A \(kind.noun) named \(name) already exists in this vault; a backup restores onto a free name only.")
+                .conflict,
+                "A \(kind.noun) named \(name) already exists in this vault; a backup restores onto a free name only.")
         }
         try requireFree(name, in: transaction)
         for record in records.dropLast() { try put(record, of: name, in: transaction) }
@@ -238,8 +263,10 @@ package struct ObjectTable: Sendable {
 
     private func purgeDuty(_ object: DeletedObject) -> Duty {
         Duty(
-            due: Timestamp(epochSeconds: object.scheduledPurge), id: "\(kind.noun)-purge.\(vault.name).\(object.head.name.key)",
-            operation: kind.purgeOperation, vault: vault.name, parameters: ["\(kind.noun)-name": object.head.name.spelling])
+            due: Timestamp(epochSeconds: object.scheduledPurge),
+            id: "\(kind.noun)-purge.\(vault.name).\(object.head.name.key)",
+            operation: kind.purgeOperation, vault: vault.name,
+            parameters: ["\(kind.noun)-name": object.head.name.spelling])
     }
 
     // MARK: Decoding

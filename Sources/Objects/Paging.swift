@@ -54,7 +54,8 @@ package struct Paging: Sendable {
     ///   - path: of the list, such as `/secrets`.
     ///   - query: further members of the query that must stay, such as `within=P30D`.
     package func link(
-        after marker: String, page: Page, path: String, query: String = "", list: String, in vault: Vault, _ version: APIVersion
+        after marker: String, page: Page, path: String, query: String = "", list: String, in vault: Vault,
+        _ version: APIVersion
     ) throws(VaultError) -> String {
         let signed = try tag(Array(marker.utf8), list: list, in: vault) + Array(marker.utf8)
         var json = JSONWriter()
@@ -64,7 +65,8 @@ package struct Paging: Sendable {
         }
         let authority = vault.authority.contains(":") ? vault.authority : vault.authority + ":443"
         let size = page.asked.map { "&maxresults=\($0)" } ?? ""
-        return "https://\(authority)\(path)?api-version=\(version.text)\(query)&$skiptoken=\(Base64.encodeURL(json.bytes))\(size)"
+        return
+            "https://\(authority)\(path)?api-version=\(version.text)\(query)&$skiptoken=\(Base64.encodeURL(json.bytes))\(size)"
     }
 
     private struct Token: Decodable {

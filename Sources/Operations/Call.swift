@@ -21,7 +21,8 @@ package struct Call: Sendable {
     private let committer: Committer
 
     init(
-        id: GUID, now: Timestamp, principal: Principal?, grant: Admission, apiVersion: APIVersion, lane: Lane, vault: Vault?,
+        id: GUID, now: Timestamp, principal: Principal?, grant: Admission, apiVersion: APIVersion, lane: Lane,
+        vault: Vault?,
         trail: Trail, committer: Committer, duty: Duty? = nil
     ) {
         self.id = id
@@ -61,17 +62,21 @@ package struct Call: Sendable {
     }
 
     /// Asks for a permission on one object, for operations that decide item by item.
-    package func authorize(_ permission: Permission, on name: ObjectName, in collection: String) throws(VaultError) -> Grant {
+    package func authorize(_ permission: Permission, on name: ObjectName, in collection: String) throws(VaultError)
+        -> Grant
+    {
         let vault = try vault()
         guard let principal else { throw .internal("an item was authorised without a principal") }
-        guard let grant = lane.access.grant(permission, to: principal, on: vault.scopes, object: (name, collection)) else {
+        guard let grant = lane.access.grant(permission, to: principal, on: vault.scopes, object: (name, collection))
+        else {
             throw .notGranted(permission, to: principal, on: vault, object: (name, collection))
         }
         return grant
     }
 
     /// Leaves a record of its own for one item of this call.
-    package func note(itemNamed operation: String, objectID: String, status: UInt16, description: String, grant: Grant?) {
+    package func note(itemNamed operation: String, objectID: String, status: UInt16, description: String, grant: Grant?)
+    {
         trail.add(operation: operation, objectID: objectID, status: status, description: description, grant: grant)
     }
 
@@ -141,7 +146,8 @@ final class Trail: @unchecked Sendable {
 extension VaultError {
     /// The service's text for a vault under RBAC where nothing grants the action.
     static func notGranted(
-        _ permission: Permission, to principal: Principal, on vault: Vault, object: (name: ObjectName, collection: String)?
+        _ permission: Permission, to principal: Principal, on vault: Vault,
+        object: (name: ObjectName, collection: String)?
     ) -> VaultError {
         var resource = vault.scopes.vault.key
         if let object { resource += "/\(object.collection)/\(object.name.key)" }

@@ -12,7 +12,9 @@ package struct Catalog: Sendable {
         var roots: [HostKind: Node] = [:]
         var byName: [String: any AnyOperation] = [:]
         for operation in operations {
-            precondition(byName.updateValue(operation, forKey: operation.name) == nil, "two operations are called \(operation.name)")
+            precondition(
+                byName.updateValue(operation, forKey: operation.name) == nil,
+                "two operations are called \(operation.name)")
             guard let method = operation.method else { continue }
             for path in operation.paths {
                 let segments = path.split(separator: "/").map(String.init)

@@ -1,5 +1,5 @@
-package import Audit
 import Access
+package import Audit
 package import Domain
 package import Identity
 import Synchronization
@@ -21,7 +21,8 @@ package final class Dispatcher: Sendable {
     ///   - suffix: of host names, without port.
     ///   - vaults: the vault of a name.
     package init(
-        catalog: Catalog, authority: Authority, suffix: String, subscription: GUID, vaults: @escaping @Sendable (VaultName) -> Vault?,
+        catalog: Catalog, authority: Authority, suffix: String, subscription: GUID,
+        vaults: @escaping @Sendable (VaultName) -> Vault?,
         committer: Committer, clock: @escaping @Sendable () -> Timestamp, log: @escaping @Sendable (String) -> Void,
         isStorageReadable: @escaping @Sendable (Lane) -> Bool
     ) {
@@ -63,9 +64,11 @@ package final class Dispatcher: Sendable {
     }
 
     /// Answers for what never became a request: broken framing, a head too large. Recorded like everything else.
-    package func refuse(_ error: VaultError, target: String, host: String, peer: Peer, on lane: Lane) async -> Response {
+    package func refuse(_ error: VaultError, target: String, host: String, peer: Peer, on lane: Lane) async -> Response
+    {
         let request = Request(
-            method: nil, host: host, target: target, path: [], query: Query(), authorization: nil, peer: peer, tlsVersion: "")
+            method: nil, host: host, target: target, path: [], query: Query(), authorization: nil, peer: peer,
+            tlsVersion: "")
         let id = lane.nextRequestID()
         let trail = Trail(event: event(request, id, clock(), .nothing), successStatus: 400)
         let route = HostRoute(host, suffix: suffix)
@@ -81,7 +84,8 @@ package final class Dispatcher: Sendable {
         }
         let principal = Principal.system(tenant: authority.tenant)
         let request = Request(
-            method: nil, host: "", target: "", path: [], query: Query(), authorization: nil, userAgent: "strongroom", peer: .local,
+            method: nil, host: "", target: "", path: [], query: Query(), authorization: nil, userAgent: "strongroom",
+            peer: .local,
             tlsVersion: "")
         request.parameters = duty.parameters.map { ($0.key, $0.value) }
         let now = clock()
@@ -91,11 +95,14 @@ package final class Dispatcher: Sendable {
         let vault = duty.vault.flatMap { vaults($0) }
         trail.event.resourceID = vault?.scopes.vault.description ?? trail.event.resourceID
         do throws(VaultError) {
-            guard let permission = declared.requirement.permission, let grant = lane.access.grantToSystem(permission, principal) else {
+            guard let permission = declared.requirement.permission,
+                let grant = lane.access.grantToSystem(permission, principal)
+            else {
                 throw .internal("\(duty.operation) is not a duty of the server")
             }
             let call = Call(
-                id: id, now: now, principal: principal, grant: .granted(grant), apiVersion: .latest, lane: lane, vault: vault,
+                id: id, now: now, principal: principal, grant: .granted(grant), apiVersion: .latest, lane: lane,
+                vault: vault,
                 trail: trail, committer: committer, duty: duty)
             _ = try await declared.respond(request, call)
             if !trail.isRecorded { try await call.commit { _ in } }
@@ -125,7 +132,8 @@ package final class Dispatcher: Sendable {
 
     /// The largest body that the operation behind a path takes; what is longer need not be read.
     package func bodyLimit(_ method: Request.Method?, host: String, path: [String]) -> Int {
-        guard let kind = HostRoute(host, suffix: suffix).kind, case .operation(let operation, _) = catalog.match(kind, method, path)
+        guard let kind = HostRoute(host, suffix: suffix).kind,
+            case .operation(let operation, _) = catalog.match(kind, method, path)
         else { return 1 << 20 }
         return operation.bodyLimit
     }
@@ -133,7 +141,8 @@ package final class Dispatcher: Sendable {
     // MARK: The path
 
     private func answer(
-        _ request: Request, _ host: HostRoute, _ matched: Matched, _ id: GUID, _ now: Timestamp, _ lane: Lane, _ trail: Trail
+        _ request: Request, _ host: HostRoute, _ matched: Matched, _ id: GUID, _ now: Timestamp, _ lane: Lane,
+        _ trail: Trail
     ) async throws(VaultError) -> Response {
         // Who is it? Before the route is judged: a client without a token must always get its challenge.
         var principal: Principal?
@@ -155,13 +164,15 @@ package final class Dispatcher: Sendable {
         // May they? Before the body is read and before existence is revealed.
         let grant = try admit(principal, operation, request, vault, lane, trail)
         let call = Call(
-            id: id, now: now, principal: principal, grant: grant, apiVersion: version, lane: lane, vault: vault, trail: trail,
+            id: id, now: now, principal: principal, grant: grant, apiVersion: version, lane: lane, vault: vault,
+            trail: trail,
             committer: committer)
         return try await operation.respond(request, call)
     }
 
     private func admit(
-        _ principal: Principal?, _ operation: any AnyOperation, _ request: Request, _ vault: Vault?, _ lane: Lane, _ trail: Trail
+        _ principal: Principal?, _ operation: any AnyOperation, _ request: Request, _ vault: Vault?, _ lane: Lane,
+        _ trail: Trail
     ) throws(VaultError) -> Admission {
         switch operation.requirement {
         case .nothing:
@@ -208,7 +219,8 @@ package final class Dispatcher: Sendable {
         case .managedHSM, .login, .management: return nil
         case .console, .unknown:
             throw VaultError(
-                .hostNotFound, "The host '\(request.host.prefix(128))' is not served here. Vaults are at <vault>.vault.\(suffix).")
+                .hostNotFound,
+                "The host '\(request.host.prefix(128))' is not served here. Vaults are at <vault>.vault.\(suffix).")
         }
     }
 
@@ -216,7 +228,8 @@ package final class Dispatcher: Sendable {
         guard let since = operation.since else { return .latest }
         guard let text = try request.query.value("api-version") else {
             throw .badParameter(
-                "The api-version query parameter is missing. Consider using the latest supported version (\(APIVersion.latest.text)).")
+                "The api-version query parameter is missing. Consider using the latest supported version (\(APIVersion.latest.text))."
+            )
         }
         guard let version = APIVersion(text), version >= since else {
             throw .badParameter(
@@ -233,7 +246,9 @@ package final class Dispatcher: Sendable {
 
     // MARK: Refusals
 
-    private func refuse(_ error: VaultError, _ host: HostRoute, _ matched: Matched, _ trail: Trail, _ lane: Lane) async -> Response {
+    private func refuse(_ error: VaultError, _ host: HostRoute, _ matched: Matched, _ trail: Trail, _ lane: Lane) async
+        -> Response
+    {
         var error = error
         if let cause = error.cause { log("\(trail.event.operationName) \(trail.event.correlationID): \(cause)") }
         if !trail.isRecorded {
@@ -255,12 +270,15 @@ package final class Dispatcher: Sendable {
     }
 
     private func event(_ request: Request, _ id: GUID, _ now: Timestamp, _ matched: Matched) -> AuditEvent {
-        var event = AuditEvent(time: now, operationName: matched.operation?.name ?? "RequestRefused", status: 500, correlationID: id)
+        var event = AuditEvent(
+            time: now, operationName: matched.operation?.name ?? "RequestRefused", status: 500, correlationID: id)
         event.callerAddress = request.peer.address
         event.clientInfo = request.userAgent.bounded(toBytes: 256)
-        event.requestURI = request.host.isEmpty ? "" : "https://" + request.host + request.target.bounded(toBytes: 2_048)
+        event.requestURI =
+            request.host.isEmpty ? "" : "https://" + request.host + request.target.bounded(toBytes: 2_048)
         event.resourceID = subscriptionID
-        event.apiVersion = (try? request.query.value("api-version")).flatMap { $0 }.map { $0.bounded(toBytes: 32) } ?? ""
+        event.apiVersion =
+            (try? request.query.value("api-version")).flatMap { $0 }.map { $0.bounded(toBytes: 32) } ?? ""
         event.tlsVersion = request.tlsVersion
         return event
     }
@@ -299,7 +317,8 @@ package final class Dispatcher: Sendable {
             case .methodNotAllowed:
                 throw VaultError(.methodNotAllowed, "The method is not allowed on this path; see the Allow header.")
             case .nothing:
-                throw VaultError(.routeNotFound, "The path '/\(request.path.joined(separator: "/").prefix(256))' does not exist.")
+                throw VaultError(
+                    .routeNotFound, "The path '/\(request.path.joined(separator: "/").prefix(256))' does not exist.")
             }
         }
     }

@@ -57,11 +57,14 @@ package struct Duty: Sendable, Hashable {
         let range = KeyRange(from: prefix, to: timeKey(now + .seconds(1)))
         var duties: [Duty] = []
         for entry in try reader.records(in: range, limit: limit) {
-            guard let record = try? JSONDecoder().decode(Record.self, from: Data(entry.value)), record.format == 1 else {
+            guard let record = try? JSONDecoder().decode(Record.self, from: Data(entry.value)), record.format == 1
+            else {
                 throw .integrity(record: entry.key)
             }
             let parts = entry.key.dropFirst(prefix.count).split(separator: "/", maxSplits: 1)
-            guard parts.count == 2, let seconds = Int64(parts[0], radix: 16) else { throw .integrity(record: entry.key) }
+            guard parts.count == 2, let seconds = Int64(parts[0], radix: 16) else {
+                throw .integrity(record: entry.key)
+            }
             duties.append(
                 Duty(
                     due: Timestamp(epochSeconds: seconds), id: String(parts[1]), operation: record.operation,

@@ -19,7 +19,9 @@ package final class Lane: @unchecked Sendable {
     private let requestPrefix: UInt64
     private var requestCount: UInt64 = 0
 
-    package init(reader: BarrierReader, tokens: TokenVerifier, access: AccessDecider, random: RandomPool, waker: any Waker) {
+    package init(
+        reader: BarrierReader, tokens: TokenVerifier, access: AccessDecider, random: RandomPool, waker: any Waker
+    ) {
         self.reader = reader
         self.tokens = tokens
         self.access = access

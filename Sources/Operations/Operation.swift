@@ -52,7 +52,8 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
     ///   - status: of a success.
     ///   - bodyLimit: bytes.
     package init(
-        _ name: String, _ method: Request.Method, on host: HostKind = .vault, _ paths: String..., requires requirement: Requirement,
+        _ name: String, _ method: Request.Method, on host: HostKind = .vault, _ paths: String...,
+        requires requirement: Requirement,
         since: APIVersion? = nil, status: UInt16 = 200, bodyLimit: Int = 1 << 20,
         run: @escaping @Sendable (Input, Call) async throws(VaultError) -> Output
     ) {

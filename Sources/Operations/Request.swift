@@ -36,7 +36,8 @@ package final class Request: @unchecked Sendable {
 
     package init(
         method: Method?, host: String, target: String, path: [String], query: Query, authorization: String?,
-        ifNoneMatch: String? = nil, userAgent: String = "", clientRequestID: String? = nil, body: [UInt8] = [], peer: Peer,
+        ifNoneMatch: String? = nil, userAgent: String = "", clientRequestID: String? = nil, body: [UInt8] = [],
+        peer: Peer,
         tlsVersion: String
     ) {
         self.method = method

@@ -18,7 +18,8 @@ package final class Vault: Sendable {
     package let scopes: ScopeChain
 
     package init(
-        name: VaultName, subscription: GUID, resourceGroup: String, location: String, retentionDays: Int, isPurgeProtected: Bool,
+        name: VaultName, subscription: GUID, resourceGroup: String, location: String, retentionDays: Int,
+        isPurgeProtected: Bool,
         authority: String
     ) {
         self.name = name
@@ -65,7 +66,8 @@ package enum HostRoute: Sendable, Hashable {
             case "console": self = .console
             default: self = .unknown
             }
-        case 2 where labels[1] == "vault" && !labels[0].isEmpty: self = .vault(VaultName(labels[0]), label: String(labels[0]))
+        case 2 where labels[1] == "vault" && !labels[0].isEmpty:
+            self = .vault(VaultName(labels[0]), label: String(labels[0]))
         case 2 where labels[1] == "managedhsm" && !labels[0].isEmpty: self = .managedHSM(String(labels[0]))
         default: self = .unknown
         }

@@ -51,7 +51,8 @@ struct SecretBundle: OperationOutput {
 /// A secret in a list: no value.
 enum SecretItem {
     static func write(
-        _ name: ObjectName, version shown: ObjectVersion?, _ record: ObjectRecord, _ contentType: String?, _ vault: Vault, _ version: APIVersion, to list: inout JSONWriter,
+        _ name: ObjectName, version shown: ObjectVersion?, _ record: ObjectRecord, _ contentType: String?,
+        _ vault: Vault, _ version: APIVersion, to list: inout JSONWriter,
         deleted: DeletedObject? = nil
     ) {
         list.object { item in
@@ -63,7 +64,9 @@ enum SecretItem {
         }
     }
 
-    static func writeAttributes(_ attributes: ObjectAttributes, _ vault: Vault, _ version: APIVersion, to bundle: inout JSONWriter) {
+    static func writeAttributes(
+        _ attributes: ObjectAttributes, _ vault: Vault, _ version: APIVersion, to bundle: inout JSONWriter
+    ) {
         bundle.object("attributes") { writer in
             writer.member("enabled", attributes.isEnabled)
             if let time = attributes.notBefore { writer.member("nbf", time) }

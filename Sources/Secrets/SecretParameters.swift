@@ -26,12 +26,17 @@ struct SecretParameters: Decodable {
             throw Self.invalid("contentType", "it is longer than \(SecretValue.longestContentType) characters")
         }
         for (name, time) in [("attributes.nbf", attributes?.nbf), ("attributes.exp", attributes?.exp)] {
-            if let time, !(0...Self.latestTime).contains(time) { throw Self.invalid(name, "it is not a time in seconds since 1970") }
+            if let time, !(0...Self.latestTime).contains(time) {
+                throw Self.invalid(name, "it is not a time in seconds since 1970")
+            }
         }
         if let tags {
-            guard tags.count <= Self.mostTags else { throw Self.invalid("tags", "there are more than \(Self.mostTags)") }
+            guard tags.count <= Self.mostTags else {
+                throw Self.invalid("tags", "there are more than \(Self.mostTags)")
+            }
             for (name, value) in tags {
-                guard (1...Self.longestTag).contains(name.utf16.count), (value ?? "").utf16.count <= Self.longestTag else {
+                guard (1...Self.longestTag).contains(name.utf16.count), (value ?? "").utf16.count <= Self.longestTag
+                else {
                     throw Self.invalid("tags", "a name or value is empty or longer than \(Self.longestTag) characters")
                 }
             }
@@ -47,7 +52,9 @@ struct SecretParameters: Decodable {
     }
 
     static func requireOrder(_ notBefore: Int64?, _ expires: Int64?) throws(VaultError) {
-        if let notBefore, let expires, expires <= notBefore { throw invalid("attributes.exp", "it is not after attributes.nbf") }
+        if let notBefore, let expires, expires <= notBefore {
+            throw invalid("attributes.exp", "it is not after attributes.nbf")
+        }
     }
 
     static func invalid(_ property: String, _ reason: String) -> VaultError {

@@ -31,7 +31,9 @@ extension Secrets {
         let table = try table(call)
         let most = BackupEnvelope.mostPastVersions
         let (name, records) = try call.lane.reader.snapshot { () throws(VaultError) in
-            guard let head = try table.head(input.name, in: call.lane.reader) else { throw table.notFound(input.name, nil) }
+            guard let head = try table.head(input.name, in: call.lane.reader) else {
+                throw table.notFound(input.name, nil)
+            }
             guard head.pastVersions <= most else {
                 throw .badParameter("The secret has more than \(most) past versions and cannot be backed up.")
             }
@@ -48,7 +50,9 @@ extension Secrets {
         let table = try table(call)
         let (name, records) = try backups.open(input.blob)
         call.concerns(objectID: "https://\(table.vault.authority)/secrets/\(name)")
-        let head = try await call.commit { transaction throws(VaultError) in try table.restore(name, records, in: transaction) }
+        let head = try await call.commit { transaction throws(VaultError) in
+            try table.restore(name, records, in: transaction)
+        }
         return try SecretBundle(table.vault, head.name, head.current, showsValue: false)
     }
 }

@@ -83,7 +83,8 @@ extension Secrets {
                 case .failure(let error): (error.answer.status, error.message)
                 }
             call.note(
-                itemNamed: "SecretGet", objectID: "https://\(vault.authority)/secrets/\(item.name.prefix(127))", status: status,
+                itemNamed: "SecretGet", objectID: "https://\(vault.authority)/secrets/\(item.name.prefix(127))",
+                status: status,
                 description: description, grant: grant)
         }
         return SecretBatch(items: items)
@@ -94,7 +95,9 @@ extension Secrets {
             throw .badParameter("The item has an invalid name: \(item.name.prefix(128))")
         }
         guard let text = item.version, !text.isEmpty else { return (name, nil) }
-        guard let version = ObjectVersion(text) else { throw .badParameter("The item has an invalid version: \(text.prefix(128))") }
+        guard let version = ObjectVersion(text) else {
+            throw .badParameter("The item has an invalid version: \(text.prefix(128))")
+        }
         return (name, version)
     }
 }

@@ -25,7 +25,9 @@ extension Secrets {
     /// - Source: Azure REST "Get Deleted Secret".
     func getDeleted(_ input: NamedSecret, _ call: Call) async throws(VaultError) -> DeletedSecretBundle {
         let table = try table(call)
-        guard let object = try table.deleted(input.name, in: call.lane.reader) else { throw table.deletedNotFound(input.name) }
+        guard let object = try table.deleted(input.name, in: call.lane.reader) else {
+            throw table.deletedNotFound(input.name)
+        }
         return try DeletedSecretBundle(table.vault, object)
     }
 
@@ -35,7 +37,9 @@ extension Secrets {
     /// - Source: Azure REST "Recover Deleted Secret".
     func recover(_ input: NamedSecret, _ call: Call) async throws(VaultError) -> SecretBundle {
         let table = try table(call)
-        let head = try await call.commit { transaction throws(VaultError) in try table.recover(input.name, in: transaction) }
+        let head = try await call.commit { transaction throws(VaultError) in
+            try table.recover(input.name, in: transaction)
+        }
         return try SecretBundle(table.vault, head.name, head.current, showsValue: false)
     }
 
@@ -54,7 +58,9 @@ extension Secrets {
         let table = try table(call)
         let now = call.now
         call.concerns(objectID: "https://\(table.vault.authority)/secrets/\(input.name)")
-        _ = try await call.commit { transaction throws(VaultError) in try table.purgeIfDue(input.name, at: now, in: transaction) }
+        _ = try await call.commit { transaction throws(VaultError) in
+            try table.purgeIfDue(input.name, at: now, in: transaction)
+        }
         return NoContent()
     }
 }

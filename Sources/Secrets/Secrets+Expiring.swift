@@ -38,12 +38,15 @@ extension Secrets {
                 break
             }
             last = head.name.key
-            if let expires = head.current.attributes.expires, expires > now, expires <= until { items.append(try item(head, table.vault)) }
+            if let expires = head.current.attributes.expires, expires > now, expires <= until {
+                items.append(try item(head, table.vault))
+            }
         }
         var link: String?
         if !isComplete, let last {
             link = try paging.link(
-                after: last, page: input.page, path: "/secrets:expiring", query: "&within=\(input.text)", list: list, in: table.vault,
+                after: last, page: input.page, path: "/secrets:expiring", query: "&within=\(input.text)", list: list,
+                in: table.vault,
                 call.apiVersion)
         }
         return SecretList(vault: table.vault, items: items, nextLink: link)

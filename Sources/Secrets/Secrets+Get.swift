@@ -15,7 +15,8 @@ struct GetSecret: OperationInput {
         if let type = try request.query.value("outcontenttype"),
             !["application/x-pkcs12", "application/x-pem-file"].contains(type.lowercased())
         {
-            throw .badParameter("The outContentType query parameter must be application/x-pkcs12 or application/x-pem-file.")
+            throw .badParameter(
+                "The outContentType query parameter must be application/x-pkcs12 or application/x-pem-file.")
         }
     }
 }

@@ -40,7 +40,8 @@ struct SecretList: OperationOutput {
             list.array("value") { list in
                 for item in items {
                     SecretItem.write(
-                        item.name, version: item.version, item.record, item.contentType, vault, call.apiVersion, to: &list,
+                        item.name, version: item.version, item.record, item.contentType, vault, call.apiVersion,
+                        to: &list,
                         deleted: item.deleted)
                 }
             }
@@ -62,9 +63,12 @@ extension Secrets {
         if heads.count > input.page.size {
             heads.removeLast()
             link = try paging.link(
-                after: heads[heads.count - 1].name.key, page: input.page, path: "/secrets", list: "secrets", in: table.vault, call.apiVersion)
+                after: heads[heads.count - 1].name.key, page: input.page, path: "/secrets", list: "secrets",
+                in: table.vault, call.apiVersion)
         }
-        return SecretList(vault: table.vault, items: try heads.mapTyped { head throws(VaultError) in try item(head, table.vault) }, nextLink: link)
+        return SecretList(
+            vault: table.vault, items: try heads.mapTyped { head throws(VaultError) in try item(head, table.vault) },
+            nextLink: link)
     }
 
     /// The versions of a secret in order of their text, as the service lists them; empty for an unknown name.
@@ -81,14 +85,16 @@ extension Secrets {
         if records.count > input.page.size {
             records.removeLast()
             link = try paging.link(
-                after: records[records.count - 1].version.description, page: input.page, path: "/secrets/\(name)/versions", list: list,
+                after: records[records.count - 1].version.description, page: input.page,
+                path: "/secrets/\(name)/versions", list: list,
                 in: table.vault, call.apiVersion)
         }
         return SecretList(
             vault: table.vault,
             items: try records.mapTyped { record throws(VaultError) in
                 SecretList.Item(
-                    name: name, version: record.version, record: record, contentType: try SecretValue(record).contentType)
+                    name: name, version: record.version, record: record,
+                    contentType: try SecretValue(record).contentType)
             }, nextLink: link)
     }
 
@@ -103,7 +109,8 @@ extension Secrets {
         if objects.count > input.page.size {
             objects.removeLast()
             link = try paging.link(
-                after: objects[objects.count - 1].head.name.key, page: input.page, path: "/deletedsecrets", list: "deletedsecrets",
+                after: objects[objects.count - 1].head.name.key, page: input.page, path: "/deletedsecrets",
+                list: "deletedsecrets",
                 in: table.vault, call.apiVersion)
         }
         return SecretList(

@@ -31,7 +31,8 @@ extension Secrets {
         let record = ObjectRecord(
             version: call.lane.newVersion(),
             attributes: ObjectAttributes(
-                isEnabled: attributes?.enabled ?? true, notBefore: attributes?.nbf, expires: attributes?.exp, created: now, updated: now),
+                isEnabled: attributes?.enabled ?? true, notBefore: attributes?.nbf, expires: attributes?.exp,
+                created: now, updated: now),
             tags: input.parameters.sortedTags,
             payload: SecretValue(value: input.value, contentType: input.parameters.contentType).encoded())
         let head = try await call.commit { transaction throws(VaultError) in

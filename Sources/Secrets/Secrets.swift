@@ -8,7 +8,8 @@ package import Operations
 /// - Source: Azure REST, Key Vault Secrets, api-versions 7.0 to 2026-04-01.
 package struct Secrets: Sendable {
     static let kind = ObjectKind(
-        collection: "secrets", noun: "secret", title: "Secret", notFound: .secretNotFound, purgeOperation: "SecretPurgeIfDue")
+        collection: "secrets", noun: "secret", title: "Secret", notFound: .secretNotFound,
+        purgeOperation: "SecretPurgeIfDue")
 
     let paging: Paging
     let backups: BackupEnvelope
@@ -28,32 +29,46 @@ extension Secrets {
         return [
             Operation("SecretSet", .put, name, requires: .permission(.secretsSet), since: .v7_0preview, run: set),
             Operation(
-                "SecretGet", .get, name, name + "/{secret-version}", requires: .permission(.secretsGet), since: .v7_0preview, run: get),
+                "SecretGet", .get, name, name + "/{secret-version}", requires: .permission(.secretsGet),
+                since: .v7_0preview, run: get),
             Operation(
-                "SecretUpdate", .patch, name, name + "/{secret-version}", requires: .permission(.secretsUpdate), since: .v7_0preview,
+                "SecretUpdate", .patch, name, name + "/{secret-version}", requires: .permission(.secretsUpdate),
+                since: .v7_0preview,
                 run: update),
-            Operation("SecretDelete", .delete, name, requires: .permission(.secretsDelete), since: .v7_0preview, run: delete),
-            Operation("SecretList", .get, "/secrets", requires: .permission(.secretsReadMetadata), since: .v7_0preview, run: list),
             Operation(
-                "SecretListVersions", .get, name + "/versions", requires: .permission(.secretsReadMetadata), since: .v7_0preview,
+                "SecretDelete", .delete, name, requires: .permission(.secretsDelete), since: .v7_0preview, run: delete),
+            Operation(
+                "SecretList", .get, "/secrets", requires: .permission(.secretsReadMetadata), since: .v7_0preview,
+                run: list),
+            Operation(
+                "SecretListVersions", .get, name + "/versions", requires: .permission(.secretsReadMetadata),
+                since: .v7_0preview,
                 run: listVersions),
             Operation(
-                "SecretListDeleted", .get, "/deletedsecrets", requires: .permission(.secretsReadMetadata), since: .v7_0preview,
+                "SecretListDeleted", .get, "/deletedsecrets", requires: .permission(.secretsReadMetadata),
+                since: .v7_0preview,
                 run: listDeleted),
             Operation(
-                "SecretGetDeleted", .get, deleted, requires: .permission(.secretsReadMetadata), since: .v7_0preview, run: getDeleted),
+                "SecretGetDeleted", .get, deleted, requires: .permission(.secretsReadMetadata), since: .v7_0preview,
+                run: getDeleted),
             Operation(
-                "SecretRecover", .post, deleted + "/recover", requires: .permission(.secretsRecover), since: .v7_0preview, run: recover),
+                "SecretRecover", .post, deleted + "/recover", requires: .permission(.secretsRecover),
+                since: .v7_0preview, run: recover),
             Operation(
-                "SecretPurge", .delete, deleted, requires: .permission(.secretsPurge), since: .v7_0preview, status: 204, run: purge),
-            Operation("SecretBackup", .post, name + "/backup", requires: .permission(.secretsBackup), since: .v7_0preview, run: backup),
+                "SecretPurge", .delete, deleted, requires: .permission(.secretsPurge), since: .v7_0preview, status: 204,
+                run: purge),
+            Operation(
+                "SecretBackup", .post, name + "/backup", requires: .permission(.secretsBackup), since: .v7_0preview,
+                run: backup),
             Operation(
                 "SecretRestore", .post, "/secrets/restore", requires: .permission(.secretsRestore), since: .v7_0preview,
                 bodyLimit: Self.restoreLimit, run: restore),
             Operation(
-                "SecretBatchGet", .post, "/secrets:batchGet", requires: .perItem(.secretsGet), since: .v7_0preview, run: batchGet),
+                "SecretBatchGet", .post, "/secrets:batchGet", requires: .perItem(.secretsGet), since: .v7_0preview,
+                run: batchGet),
             Operation(
-                "SecretListExpiring", .get, "/secrets:expiring", requires: .permission(.secretsReadMetadata), since: .v7_0preview,
+                "SecretListExpiring", .get, "/secrets:expiring", requires: .permission(.secretsReadMetadata),
+                since: .v7_0preview,
                 run: listExpiring),
             Operation(scheduled: "SecretPurgeIfDue", requires: .secretsPurge, destroys: true, run: purgeIfDue),
         ]

@@ -17,7 +17,8 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
         case value = "SELECT value FROM entries WHERE key = ?1"
         case entries = "SELECT key, value FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3"
         case last = "SELECT key, value FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key DESC LIMIT 1"
-        case put = "INSERT INTO entries(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value"
+        case put =
+            "INSERT INTO entries(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value"
         case remove = "DELETE FROM entries WHERE key = ?1"
         case begin = "BEGIN"
         case beginImmediate = "BEGIN IMMEDIATE"
@@ -31,7 +32,8 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
     init(path: String, writable: Bool, vfs: String?, cacheKiB: Int) throws(StoreError) {
         var opened: OpaquePointer?
         let flags =
-            (writable ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE
+            (writable ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX
+            | SQLITE_OPEN_PRIVATECACHE
         let result = sqlite3_open_v2(path, &opened, flags, vfs)
         guard result == SQLITE_OK, let opened else {
             let text = opened.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
@@ -42,7 +44,9 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
         sqlite3_extended_result_codes(handle, 1)
         sqlite3_busy_timeout(handle, 5_000)
         _ = strongroom_sqlite3_defensive(handle)
-        try execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0")
+        try execute(
+            "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0"
+        )
         try execute("PRAGMA cache_size = -\(cacheKiB)")
     }
 
@@ -102,7 +106,8 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
         try withBound(key, to: statement, at: 1) { () throws(StoreError) in
             let result: Result<Bool, StoreError> = value.withUnsafeBytes { bytes in
                 // A null pointer would bind NULL: an empty value still needs an address.
-                sqlite3_bind_blob64(statement, 2, bytes.baseAddress ?? UnsafeRawPointer(statement), UInt64(bytes.count), nil)
+                sqlite3_bind_blob64(
+                    statement, 2, bytes.baseAddress ?? UnsafeRawPointer(statement), UInt64(bytes.count), nil)
                 return Result { () throws(StoreError) in try step(statement) }
             }
             _ = try result.get()
@@ -160,7 +165,9 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
     /// The first column of the first row of a pragma, as text.
     func pragma(_ name: String) throws(StoreError) -> String {
         var statement: OpaquePointer?
-        guard sqlite3_prepare_v2(handle, "PRAGMA \(name)", -1, &statement, nil) == SQLITE_OK, let statement else { throw error() }
+        guard sqlite3_prepare_v2(handle, "PRAGMA \(name)", -1, &statement, nil) == SQLITE_OK, let statement else {
+            throw error()
+        }
         defer { sqlite3_finalize(statement) }
         guard try step(statement), let text = sqlite3_column_text(statement, 0) else { return "" }
         return String(cString: text)
@@ -169,7 +176,9 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
     private func prepared(_ kind: Statement) throws(StoreError) -> OpaquePointer {
         if let statement = statements[kind] { return statement }
         var statement: OpaquePointer?
-        guard sqlite3_prepare_v3(handle, kind.rawValue, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil) == SQLITE_OK,
+        guard
+            sqlite3_prepare_v3(handle, kind.rawValue, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
+                == SQLITE_OK,
             let statement
         else { throw error() }
         statements[kind] = statement
@@ -182,7 +191,8 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
         var key = key
         // Static binding: the bytes stay in place for as long as `body` steps.
         let result: Result<Value, StoreError> = key.withUTF8 { bytes in
-            sqlite3_bind_blob64(statement, index, bytes.baseAddress ?? UnsafePointer(bitPattern: 1), UInt64(bytes.count), nil)
+            sqlite3_bind_blob64(
+                statement, index, bytes.baseAddress ?? UnsafePointer(bitPattern: 1), UInt64(bytes.count), nil)
             return Result { () throws(StoreError) in try body() }
         }
         return try result.get()
@@ -218,7 +228,8 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
         switch code & 0xFF {
         case SQLITE_FULL: return .full
         case SQLITE_CORRUPT, SQLITE_NOTADB: return .corrupt(text)
-        case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_AUTH, SQLITE_READONLY, SQLITE_BUSY, SQLITE_LOCKED: return .unusable(text)
+        case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_AUTH, SQLITE_READONLY, SQLITE_BUSY, SQLITE_LOCKED:
+            return .unusable(text)
         default: return .failed(text)
         }
     }

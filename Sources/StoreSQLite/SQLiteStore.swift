@@ -1,10 +1,11 @@
 import CSQLite
 import Domain
+package import Store
+import Synchronization
+
 #if canImport(Glibc)
     import Glibc
 #endif
-package import Store
-import Synchronization
 
 /// The embedded store: one SQLite file in WAL mode, one writer, any number of readers.
 ///
@@ -61,7 +62,9 @@ package final class SQLiteStore: Store {
 
     private static func lock(folder: String) throws(StoreError) -> Int32 {
         let descriptor = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw .unusable("the data folder cannot be written: \(String(cString: strerror(errno)))") }
+        guard descriptor >= 0 else {
+            throw .unusable("the data folder cannot be written: \(String(cString: strerror(errno)))")
+        }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             Glibc.close(descriptor)
             throw .unusable("the data folder is in use by another process")
@@ -76,7 +79,8 @@ package final class SQLiteStore: Store {
         guard try connection.pragma("journal_mode = WAL") == "wal" else {
             throw .unusable("the file system does not support write-ahead logging")
         }
-        try connection.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864")
+        try connection.execute(
+            "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864")
         guard try connection.pragma("synchronous") == "2" else { throw .unusable("SQLite refused synchronous = FULL") }
         connection.countLogPages()
         switch try connection.pragma("user_version") {
@@ -92,7 +96,8 @@ package final class SQLiteStore: Store {
         case formatVersion:
             break
         case let other:
-            throw .unusable("the database has format \(other); this version of Strongroom knows format \(formatVersion)")
+            throw .unusable(
+                "the database has format \(other); this version of Strongroom knows format \(formatVersion)")
         }
         return connection
     }

@@ -1,7 +1,8 @@
+import Synchronization
+
 #if canImport(Glibc)
     import Glibc
 #endif
-import Synchronization
 
 /// A file that only takes up space, so that there is some to give back when the disk is full.
 struct SpaceReserve: ~Copyable, Sendable {

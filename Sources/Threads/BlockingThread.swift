@@ -1,4 +1,5 @@
 import CLinux
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -14,7 +15,9 @@ package final class BlockingThread: @unchecked Sendable {
     /// - Parameters:
     ///   - name: at most 15 bytes are kept by the kernel.
     ///   - niceness: added to the process's; 5 to 10 keeps slow work from delaying the event loops.
-    package static func start(name: String, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void) -> BlockingThread {
+    package static func start(name: String, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void)
+        -> BlockingThread
+    {
         let thread = BlockingThread(name: name, niceness: niceness, body)
         let context = Unmanaged.passRetained(thread).toOpaque()
         let result = pthread_create(

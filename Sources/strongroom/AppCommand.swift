@@ -43,7 +43,8 @@ struct App: AsyncParsableCommand {
     }
 
     struct Create: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Create an application with a secret, which is shown once.")
+        static let configuration = CommandConfiguration(
+            abstract: "Create an application with a secret, which is shown once.")
         @Argument(help: "Its display name.") var name: String
         @Option(help: "text or json.") var output = OutputFormat.text
         @OptionGroup var connection: ConnectionOptions
@@ -67,22 +68,29 @@ struct App: AsyncParsableCommand {
             }
             var limits = JSONLimits()
             limits.values = 1_000_000
-            let items = try Answer.fromJSON(try await connection.client().call(.GET, "/strongroom/applications"), limits: limits).value
+            let items = try Answer.fromJSON(
+                try await connection.client().call(.GET, "/strongroom/applications"), limits: limits
+            ).value
             if output == .json {
                 var writer = JSONWriter()
                 writer.array { list in for item in items { list.object { item.write(to: &$0) } } }
                 Terminal.print(String(decoding: writer.bytes, as: UTF8.self))
             } else {
                 Terminal.print(
-                    (["appId                                 objectId                              state     displayName"]
-                        + items.map { "\($0.appId)  \($0.objectId)  \($0.enabled ? "enabled " : "disabled")  \($0.displayName)" })
+                    ([
+                        "appId                                 objectId                              state     displayName"
+                    ]
+                        + items.map {
+                            "\($0.appId)  \($0.objectId)  \($0.enabled ? "enabled " : "disabled")  \($0.displayName)"
+                        })
                         .joined(separator: "\n"))
             }
         }
     }
 
     struct Disable: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Refuse an application's secret and tokens from the next request on.")
+        static let configuration = CommandConfiguration(
+            abstract: "Refuse an application's secret and tokens from the next request on.")
         @Argument(help: "The application's appId.") var appID: String
         @Option(help: "text or json.") var output = OutputFormat.text
         @OptionGroup var connection: ConnectionOptions
@@ -101,7 +109,8 @@ struct App: AsyncParsableCommand {
 
     struct ResetPassword: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "reset-password", abstract: "Replace an application's secret; tokens of the old one are refused.")
+            commandName: "reset-password",
+            abstract: "Replace an application's secret; tokens of the old one are refused.")
         @Argument(help: "The application's appId.") var appID: String
         @Option(help: "text or json.") var output = OutputFormat.text
         @OptionGroup var connection: ConnectionOptions
@@ -126,6 +135,8 @@ private func post(_ action: String, _ appID: String, _ connection: ConnectionOpt
 }
 
 private func identifier(_ text: String) throws -> GUID {
-    guard let id = GUID(text) else { throw CommandFailure.usage("'\(text)' is not an appId (a GUID); see 'strongroom app list'") }
+    guard let id = GUID(text) else {
+        throw CommandFailure.usage("'\(text)' is not an appId (a GUID); see 'strongroom app list'")
+    }
     return id
 }

@@ -1,10 +1,10 @@
-import NIOHTTP1
 import ArgumentParser
 import Audit
 import Barrier
 import Cryptography
 import Domain
 import FoundationEssentials
+import NIOHTTP1
 import Operations
 import Store
 import StoreSQLite
@@ -25,7 +25,9 @@ struct Audit: AsyncParsableCommand {
         func folder() throws -> LocalAudit? {
             if let config { return try LocalAudit(configuration: config) }
             if let data { return try LocalAudit(developmentFolder: data) }
-            if ConnectionOptions.environment["ARM_URL"] == nil, connection.armURL == nil { return try LocalAudit(developmentFolder: ".strongroom") }
+            if ConnectionOptions.environment["ARM_URL"] == nil, connection.armURL == nil {
+                return try LocalAudit(developmentFolder: ".strongroom")
+            }
             return nil
         }
     }
@@ -56,13 +58,17 @@ struct Audit: AsyncParsableCommand {
                 last = report.lastCheckpoint?.iso8601
                 fault = report.fault.map { (Int64(clamping: $0.sequence), $0.text) }
             } else {
-                let answer = try Answer.fromJSON(try await source.connection.client().call(.GET, "/strongroom/audit/verification"))
+                let answer = try Answer.fromJSON(
+                    try await source.connection.client().call(.GET, "/strongroom/audit/verification"))
                 (records, checkpoints, last) = (answer.records, answer.checkpoints, answer.lastCheckpoint)
                 fault = answer.firstBrokenRecord.map { ($0.sequence, $0.reason) }
             }
-            if let fault { throw CommandFailure("the audit log is not whole: first broken record \(fault.0): \(fault.1)") }
+            if let fault {
+                throw CommandFailure("the audit log is not whole: first broken record \(fault.0): \(fault.1)")
+            }
             Terminal.print(
-                "The audit log is whole: \(records) records, \(checkpoints) checkpoints\(last.map { ", the last at \($0)" } ?? "").")
+                "The audit log is whole: \(records) records, \(checkpoints) checkpoints\(last.map { ", the last at \($0)" } ?? "")."
+            )
         }
     }
 
@@ -124,7 +130,9 @@ struct AuditLines {
             switch answer[index] {
             case UInt8(ascii: "\""):
                 index += 1
-                while index < answer.count, answer[index] != UInt8(ascii: "\"") { index += answer[index] == UInt8(ascii: "\\") ? 2 : 1 }
+                while index < answer.count, answer[index] != UInt8(ascii: "\"") {
+                    index += answer[index] == UInt8(ascii: "\\") ? 2 : 1
+                }
             case UInt8(ascii: "{"):
                 depth += 1
                 if depth == 2 { start = index }
@@ -168,10 +176,14 @@ struct LocalAudit {
         let connection = try Self.connection(folder)
         let keyring: Keyring
         do { keyring = try Barrier.unseal(connection, kek: kek, engine: engine) } catch {
-            throw CommandFailure("the data folder '\(folder.path)' cannot be unsealed: the key is not its own, or its root key was altered")
+            throw CommandFailure(
+                "the data folder '\(folder.path)' cannot be unsealed: the key is not its own, or its root key was altered"
+            )
         }
         reader = BarrierReader(connection: connection, cipher: RecordCipher(keyring))
-        guard let seed = try AuditLog.checkpointSeed(reader) else { throw CommandFailure("the data folder holds no audit log") }
+        guard let seed = try AuditLog.checkpointSeed(reader) else {
+            throw CommandFailure("the data folder holds no audit log")
+        }
         publicKey = try Ed25519PrivateKey(seed: seed, engine: engine).publicKey()
         self.engine = engine
         checkpoints = CheckpointFile(folder: folder.path)
@@ -185,7 +197,8 @@ struct LocalAudit {
 
     func verify() throws -> AuditVerifier.Report {
         do {
-            return try AuditVerifier(engine: engine, publicKey: publicKey).verify(reader, witnessed: try checkpoints.read())
+            return try AuditVerifier(engine: engine, publicKey: publicKey).verify(
+                reader, witnessed: try checkpoints.read())
         } catch let error as CheckpointFile.Failure {
             throw CommandFailure("the audit log is not whole: \(error.text)")
         }
@@ -195,7 +208,9 @@ struct LocalAudit {
         var after: UInt64 = 0
         while true {
             let page = try AuditPage(after: after, filter: filter, from: reader)
-            for event in page.events { Terminal.print(String(decoding: event.json(reason: Response.reason), as: UTF8.self)) }
+            for event in page.events {
+                Terminal.print(String(decoding: event.json(reason: Response.reason), as: UTF8.self))
+            }
             guard let last = page.last else { return }
             after = last
         }

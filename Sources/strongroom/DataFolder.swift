@@ -1,6 +1,7 @@
 import Cryptography
 import Domain
 import FoundationEssentials
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -13,7 +14,8 @@ struct DataFolder {
     init(creating path: String) throws {
         self.path = path
         if mkdir(path, 0o700) != 0, errno != EEXIST {
-            throw CommandFailure.configuration("the data folder '\(path)' cannot be made: \(String(cString: strerror(errno)))")
+            throw CommandFailure.configuration(
+                "the data folder '\(path)' cannot be made: \(String(cString: strerror(errno)))")
         }
         try requirePrivate()
     }
@@ -47,11 +49,15 @@ struct DataFolder {
     func write(_ bytes: some Sequence<UInt8>, to name: String, mode: mode_t) throws {
         let temporary = file("." + name + ".new")
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw CommandFailure("'\(file(name))' cannot be written: \(String(cString: strerror(errno)))") }
+        guard descriptor >= 0 else {
+            throw CommandFailure("'\(file(name))' cannot be written: \(String(cString: strerror(errno)))")
+        }
         defer { close(descriptor) }
         let bytes = Array(bytes)
         fchmod(descriptor, mode)
-        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0, rename(temporary, file(name)) == 0 else {
+        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0,
+            rename(temporary, file(name)) == 0
+        else {
             throw CommandFailure("'\(file(name))' cannot be written: \(String(cString: strerror(errno)))")
         }
     }
@@ -76,7 +82,8 @@ struct DataFolder {
             return SensitiveBytes(bytes)
         }
         guard create else {
-            throw CommandFailure.configuration("the key file '\(file(name))' is missing; without it the data cannot be opened")
+            throw CommandFailure.configuration(
+                "the key file '\(file(name))' is missing; without it the data cannot be opened")
         }
         let key = try engine.randomKey(count: 32)
         try write(key.withUnsafeBytes { Array($0) }, to: name, mode: 0o600)

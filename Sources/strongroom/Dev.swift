@@ -1,11 +1,11 @@
-import Operations
-import Management
-import Barrier
 import ArgumentParser
+import Barrier
 import Cryptography
 import Domain
 import FoundationEssentials
 import House
+import Management
+import Operations
 import Store
 import StoreSQLite
 
@@ -19,20 +19,28 @@ struct Dev: AsyncParsableCommand {
     @Option(help: "The address to listen on. [default: 127.0.0.1 and ::1]") var bind: String?
     @Option(help: "The port to listen on.") var port = 8_443
     @Option(help: "The suffix of all host names.") var suffix = "localhost"
-    @Option(name: .customLong("vault"), help: "A vault to make; may be repeated. [default: demo]") var vaults: [String] = []
-    @Option(name: .customLong("hsm"), help: "A Managed HSM pool to name; may be repeated. [default: demohsm]") var hsms: [String] = []
+    @Option(name: .customLong("vault"), help: "A vault to make; may be repeated. [default: demo]") var vaults:
+        [String] = []
+    @Option(name: .customLong("hsm"), help: "A Managed HSM pool to name; may be repeated. [default: demohsm]") var hsms:
+        [String] = []
 
     func run() async throws {
         let names = try (vaults.isEmpty ? ["demo"] : vaults).map { text in
-            guard let name = VaultName(text) else { throw CommandFailure.usage("'\(text)' is not a valid name for a vault") }
+            guard let name = VaultName(text) else {
+                throw CommandFailure.usage("'\(text)' is not a valid name for a vault")
+            }
             return name
         }
         let pools = try (hsms.isEmpty ? ["demohsm"] : hsms).map { text in
-            guard let name = VaultName(text) else { throw CommandFailure.usage("'\(text)' is not a valid name for a pool") }
+            guard let name = VaultName(text) else {
+                throw CommandFailure.usage("'\(text)' is not a valid name for a pool")
+            }
             return name
         }
         guard (1...65_535).contains(port) else { throw CommandFailure.usage("--port must be from 1 to 65535") }
-        guard Settings.isHostSuffix(suffix) else { throw CommandFailure.usage("--suffix must be a host name such as localhost") }
+        guard Settings.isHostSuffix(suffix) else {
+            throw CommandFailure.usage("--suffix must be a host name such as localhost")
+        }
 
         let engine = try CryptoEngine()
         let folder = try DataFolder(creating: data)
@@ -44,7 +52,9 @@ struct Dev: AsyncParsableCommand {
         let kek = try folder.key(create: isNew, engine: engine)
         let house = try await openHouse(configuration, store: store, engine: engine, kek: kek, initializes: .key)
 
-        let hosts = ["*.vault.\(suffix)", "*.managedhsm.\(suffix)"] + ["login", "management", "console"].map { "\($0).\(suffix)" }
+        let hosts =
+            ["*.vault.\(suffix)", "*.managedhsm.\(suffix)"]
+            + ["login", "management", "console"].map { "\($0).\(suffix)" }
         let named = names.map { "\($0).vault.\(suffix)" } + pools.map { "\($0).managedhsm.\(suffix)" }
         let certificates = try await OwnCertificates.current(
             house, hosts: named + hosts + [suffix], addresses: ["127.0.0.1", "::1"])

@@ -1,6 +1,6 @@
-import Identity
 import Domain
 import House
+import Identity
 import Management
 import Operations
 
@@ -11,7 +11,9 @@ struct DevelopmentFiles {
     let vault: VaultName
     let pool: VaultName
 
-    private static let systemRoots = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"]
+    private static let systemRoots = [
+        "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+    ]
 
     func write(authority: String) async throws {
         try folder.write(authority.utf8, to: "ca.pem", mode: 0o644)
@@ -23,9 +25,11 @@ struct DevelopmentFiles {
         let lines = [
             ("VAULT_URL", "https://\(vault).vault.\(suffix)"), ("MHSM_URL", "https://\(pool).managedhsm.\(suffix)"),
             ("ARM_URL", "https://management.\(suffix)"), ("AZURE_AUTHORITY_HOST", house.authority.loginURL),
-            ("AZURE_TENANT_ID", house.instance.tenant.description), ("AZURE_CLIENT_ID", client.id), ("AZURE_CLIENT_SECRET", client.secret),
+            ("AZURE_TENANT_ID", house.instance.tenant.description), ("AZURE_CLIENT_ID", client.id),
+            ("AZURE_CLIENT_SECRET", client.secret),
             ("AZURE_SUBSCRIPTION_ID", house.instance.subscription.description),
-            ("AZURE_RESOURCE_GROUP", house.configuration.resourceGroup), ("SSL_CERT_FILE", bundle), ("REQUESTS_CA_BUNDLE", bundle),
+            ("AZURE_RESOURCE_GROUP", house.configuration.resourceGroup), ("SSL_CERT_FILE", bundle),
+            ("REQUESTS_CA_BUNDLE", bundle),
         ]
         let text = lines.map { "\($0)='\($1)'\n" }.joined()
         try folder.write(text.utf8, to: "client.env", mode: 0o600)
@@ -51,7 +55,8 @@ struct DevelopmentFiles {
         for line in text.split(separator: "\n") {
             let parts = line.split(separator: "=", maxSplits: 1)
             guard parts.count == 2 else { continue }
-            values[String(parts[0])] = parts[1].hasPrefix("'") ? String(parts[1].dropFirst().dropLast()) : String(parts[1])
+            values[String(parts[0])] =
+                parts[1].hasPrefix("'") ? String(parts[1].dropFirst().dropLast()) : String(parts[1])
         }
         return values
     }

@@ -6,7 +6,8 @@ import NIOHTTP1
 /// Rotation of the keys behind the barrier, while the server runs.
 struct BarrierCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "barrier", abstract: "Look after the keys that seal the store of a running server.", subcommands: [Rotate.self])
+        commandName: "barrier", abstract: "Look after the keys that seal the store of a running server.",
+        subcommands: [Rotate.self])
 
     struct Rotate: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Make a new root key or a new data key.")
@@ -25,7 +26,8 @@ struct BarrierCommand: AsyncParsableCommand {
 /// The key that seals object backups, for another server that is to restore them.
 struct BackupKey: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "backup-key", abstract: "Carry the backup key to another server.", subcommands: [Export.self, Import.self])
+        commandName: "backup-key", abstract: "Carry the backup key to another server.",
+        subcommands: [Export.self, Import.self])
 
     struct Export: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -39,7 +41,8 @@ struct BackupKey: AsyncParsableCommand {
             body.object { $0.member("passphrase", passphrase) }
             let answer = try await connection.client().call(.POST, "/strongroom/backupKeys/export", body: body.bytes)
             let folder = out.contains("/") ? String(out[..<out.lastIndex(of: "/")!]) : "."
-            try DataFolder(existing: folder.isEmpty ? "/" : folder).write(answer, to: String(out.split(separator: "/").last ?? ""), mode: 0o600)
+            try DataFolder(existing: folder.isEmpty ? "/" : folder).write(
+                answer, to: String(out.split(separator: "/").last ?? ""), mode: 0o600)
         }
     }
 
@@ -50,7 +53,9 @@ struct BackupKey: AsyncParsableCommand {
         @OptionGroup var connection: ConnectionOptions
 
         func run() async throws {
-            guard let content = DataFolder.read(file: file) else { throw CommandFailure("the file '\(file)' cannot be read") }
+            guard let content = DataFolder.read(file: file) else {
+                throw CommandFailure("the file '\(file)' cannot be read")
+            }
             try JSONLimits().check(content)
             var body = JSONWriter()
             let passphrase = try Passphrase.read("stdin")

@@ -1,4 +1,3 @@
-import StoreSQLite
 import ArgumentParser
 import Barrier
 import Cryptography
@@ -6,11 +5,13 @@ import Domain
 import FoundationEssentials
 import House
 import Operations
+import StoreSQLite
 
 /// What the server declares, as it would start with it.
 struct ListOperations: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "operations", abstract: "Print every operation with route, permission, audit name and api-versions.")
+        commandName: "operations",
+        abstract: "Print every operation with route, permission, audit name and api-versions.")
 
     @Flag(help: "Print JSON.") var json = false
 
@@ -21,7 +22,9 @@ struct ListOperations: AsyncParsableCommand {
 
     /// Builds a house in a temporary folder: the list is that of a real server, not a second one to keep true.
     private func declared() async throws -> [any AnyOperation] {
-        let path = FileManager.default.temporaryDirectory.path + "/strongroom-operations-\(ProcessInfo.processInfo.processIdentifier)"
+        let path =
+            FileManager.default.temporaryDirectory.path
+            + "/strongroom-operations-\(ProcessInfo.processInfo.processIdentifier)"
         defer { try? FileManager.default.removeItem(atPath: path) }
         let engine = try CryptoEngine()
         let folder = try DataFolder(creating: path)
@@ -29,7 +32,8 @@ struct ListOperations: AsyncParsableCommand {
         configuration.storage.reserveBytes = 0
         let store = try openStore(folder.path, configuration.storage)
         let house = try await openHouse(
-            configuration, store: store, engine: engine, kek: try folder.key(create: true, engine: engine), initializes: .key)
+            configuration, store: store, engine: engine, kek: try folder.key(create: true, engine: engine),
+            initializes: .key)
         defer { house.close() }
         return house.catalog.operations
     }
@@ -46,7 +50,11 @@ struct ListOperations: AsyncParsableCommand {
                     item.member("name", operation.name)
                     item.member("auditName", operation.name)
                     item.member("host", operation.host.rawValue)
-                    if let method = operation.method { item.member("method", method.rawValue) } else { item.null("method") }
+                    if let method = operation.method {
+                        item.member("method", method.rawValue)
+                    } else {
+                        item.null("method")
+                    }
                     item.array("paths") { paths in for path in operation.paths { paths.string(path) } }
                     if let permission = operation.requirement.permission {
                         item.member("permission", permission.action)
@@ -64,8 +72,11 @@ struct ListOperations: AsyncParsableCommand {
 
     private static func table(_ operations: [any AnyOperation]) -> String {
         operations.map { operation in
-            let route = operation.method.map { "\($0.rawValue) \(operation.host.rawValue):\(operation.paths.joined(separator: " "))" }
-            return "\(operation.name)\n    \(route ?? "scheduled")\n    \(operation.requirement.permission?.action ?? "no permission")"
+            let route = operation.method.map {
+                "\($0.rawValue) \(operation.host.rawValue):\(operation.paths.joined(separator: " "))"
+            }
+            return
+                "\(operation.name)\n    \(route ?? "scheduled")\n    \(operation.requirement.permission?.action ?? "no permission")"
                 + (operation.since.map { "\n    api-version \($0.text) and later" } ?? "")
         }.joined(separator: "\n")
     }

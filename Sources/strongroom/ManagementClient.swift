@@ -12,7 +12,8 @@ struct ConnectionOptions: ParsableArguments {
     @Option(help: "The token service. [default: $AZURE_AUTHORITY_HOST]") var authorityHost: String?
     @Option(help: "The tenant. [default: $AZURE_TENANT_ID]") var tenant: String?
     @Option(help: "The client. [default: $AZURE_CLIENT_ID]") var clientID: String?
-    @Option(help: "A file that holds the client's secret. [default: $AZURE_CLIENT_SECRET]") var clientSecretFile: String?
+    @Option(help: "A file that holds the client's secret. [default: $AZURE_CLIENT_SECRET]") var clientSecretFile:
+        String?
     @Option(help: "The subscription. [default: $AZURE_SUBSCRIPTION_ID]") var subscription: String?
     @Option(help: "A PEM bundle of trusted authorities. [default: $SSL_CERT_FILE]") var caFile: String?
 
@@ -31,15 +32,18 @@ struct ConnectionOptions: ParsableArguments {
             guard let bytes = DataFolder.read(file: clientSecretFile) else {
                 throw CommandFailure.configuration("the file '\(clientSecretFile)' cannot be read")
             }
-            secret = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+            secret =
+                String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
         } else {
             secret = try need(nil, "AZURE_CLIENT_SECRET", "--client-secret-file")
         }
         return ManagementClient(
             armURL: try need(armURL, "ARM_URL", "--arm-url"),
             authority: try need(authorityHost, "AZURE_AUTHORITY_HOST", "--authority-host"),
-            tenant: try need(tenant, "AZURE_TENANT_ID", "--tenant"), clientID: try need(clientID, "AZURE_CLIENT_ID", "--client-id"),
-            secret: SensitiveBytes(secret.utf8), subscription: try need(subscription, "AZURE_SUBSCRIPTION_ID", "--subscription"),
+            tenant: try need(tenant, "AZURE_TENANT_ID", "--tenant"),
+            clientID: try need(clientID, "AZURE_CLIENT_ID", "--client-id"),
+            secret: SensitiveBytes(secret.utf8),
+            subscription: try need(subscription, "AZURE_SUBSCRIPTION_ID", "--subscription"),
             caFile: caFile ?? environment["SSL_CERT_FILE"])
     }
 }
@@ -56,7 +60,8 @@ final class ManagementClient {
     private var token: String?
 
     init(
-        armURL: String, authority: String, tenant: String, clientID: String, secret: SensitiveBytes, subscription: String,
+        armURL: String, authority: String, tenant: String, clientID: String, secret: SensitiveBytes,
+        subscription: String,
         caFile: String?
     ) {
         self.armURL = armURL.hasSuffix("/") ? String(armURL.dropLast()) : armURL
@@ -87,7 +92,8 @@ final class ManagementClient {
             "grant_type=client_credentials&client_id=\(Self.formEncoded(Array(clientID.utf8)))&client_secret=\(password)"
             + "&scope=\(Self.formEncoded(Array((armURL + "/.default").utf8)))"
         let (status, answer) = try await exchange(
-            .POST, "\(authority)/\(tenant)/oauth2/v2.0/token", ["Content-Type": "application/x-www-form-urlencoded"], Array(form.utf8))
+            .POST, "\(authority)/\(tenant)/oauth2/v2.0/token", ["Content-Type": "application/x-www-form-urlencoded"],
+            Array(form.utf8))
         guard status == 200, let decoded = try? Answer.fromJSON(answer) else {
             throw CommandFailure("no token was given: " + Self.message(status, answer))
         }
@@ -142,7 +148,8 @@ final class ManagementClient {
         let promise = loop.makePromise(of: (Int, [UInt8]).self)
         let request = head
         do {
-            let channel = try await ClientBootstrap(group: loop).connectTimeout(.seconds(10)).channelInitializer { channel in
+            let channel = try await ClientBootstrap(group: loop).connectTimeout(.seconds(10)).channelInitializer {
+                channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(try NIOSSLClientHandler(context: context, serverHostname: host))

@@ -2,6 +2,7 @@ import Access
 import ArgumentParser
 import Domain
 import NIOHTTP1
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -14,7 +15,8 @@ struct Role: AsyncParsableCommand {
     struct Target: ParsableArguments {
         @Option(help: "The object id of the principal.") var assignee: String
         @Option(help: "A role by name or GUID, such as 'Key Vault Secrets User'.") var role: String
-        @Option(help: "/subscriptions/ID[/resourceGroups/GROUP[/providers/Microsoft.KeyVault/vaults/VAULT[/secrets/NAME]]]")
+        @Option(
+            help: "/subscriptions/ID[/resourceGroups/GROUP[/providers/Microsoft.KeyVault/vaults/VAULT[/secrets/NAME]]]")
         var scope: String
 
         func resolved() throws -> (principal: GUID, role: RoleDefinition, scope: Scope) {
@@ -22,9 +24,12 @@ struct Role: AsyncParsableCommand {
                 throw CommandFailure.usage("--assignee must be an object id (a GUID); see 'strongroom app list'")
             }
             guard let definition = BuiltInRoles.role(named: role) else {
-                throw CommandFailure.usage("there is no role '\(role)'; roles: " + BuiltInRoles.all.map(\.name).joined(separator: ", "))
+                throw CommandFailure.usage(
+                    "there is no role '\(role)'; roles: " + BuiltInRoles.all.map(\.name).joined(separator: ", "))
             }
-            guard let scope = Scope(scope) else { throw CommandFailure.usage("'\(self.scope)' is not a scope; see --help for its forms") }
+            guard let scope = Scope(scope) else {
+                throw CommandFailure.usage("'\(self.scope)' is not a scope; see --help for its forms")
+            }
             return (principal, definition, scope)
         }
     }
@@ -64,7 +69,8 @@ struct Role: AsyncParsableCommand {
         }
     }
 
-    static func assignments(_ client: ManagementClient, _ scope: String, _ filter: String) async throws -> [Assignment] {
+    static func assignments(_ client: ManagementClient, _ scope: String, _ filter: String) async throws -> [Assignment]
+    {
         struct Answer: Decodable {
             let value: [Assignment]
         }
@@ -91,7 +97,8 @@ struct Role: AsyncParsableCommand {
                 body.object("properties") { properties in
                     properties.member(
                         "roleDefinitionId",
-                        "/subscriptions/\(client.subscription)/providers/Microsoft.Authorization/roleDefinitions/\(role.id)")
+                        "/subscriptions/\(client.subscription)/providers/Microsoft.Authorization/roleDefinitions/\(role.id)"
+                    )
                     properties.member("principalId", principal)
                     properties.member("principalType", "ServicePrincipal")
                 }
@@ -110,7 +117,8 @@ struct Role: AsyncParsableCommand {
             let (principal, role, scope) = try target.resolved()
             let client = try connection.client()
             let found = try await Role.assignments(client, scope.description, "principalId eq '\(principal)'").filter {
-                Scope($0.properties.scope) == scope && GUID($0.properties.roleDefinitionId.split(separator: "/").last ?? "") == role.id
+                Scope($0.properties.scope) == scope
+                    && GUID($0.properties.roleDefinitionId.split(separator: "/").last ?? "") == role.id
             }
             guard !found.isEmpty else { throw CommandFailure("\(principal) does not hold '\(role.name)' at \(scope)") }
             for assignment in found { _ = try await client.call(.DELETE, assignment.id + "?api-version=2022-04-01") }
@@ -118,7 +126,8 @@ struct Role: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List role assignments at a scope, above it and below it.")
+        static let configuration = CommandConfiguration(
+            abstract: "List role assignments at a scope, above it and below it.")
         @Option(help: "The scope. [default: the subscription]") var scope: String?
         @Option(help: "Only of the principal with this object id.") var assignee: String?
         @Option(help: "text or json.") var output = OutputFormat.text
@@ -130,7 +139,9 @@ struct Role: AsyncParsableCommand {
             guard let scope = Scope(text) else { throw CommandFailure.usage("'\(text)' is not a scope") }
             var filter = "atScope()"
             if let assignee {
-                guard let id = GUID(assignee) else { throw CommandFailure.usage("--assignee must be an object id (a GUID)") }
+                guard let id = GUID(assignee) else {
+                    throw CommandFailure.usage("--assignee must be an object id (a GUID)")
+                }
                 filter = "principalId eq '\(id)'"
             }
             let items = try await Role.assignments(client, scope.description, filter)

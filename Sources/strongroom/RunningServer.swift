@@ -1,16 +1,17 @@
-import NIOCore
 import Automation
+import Barrier
 import CLinux
+import Cryptography
 import Domain
 import HTTPServer
 import House
+import NIOCore
 import NIOPosix
 import NIOSSL
 import Store
 import StoreSQLite
-import Cryptography
-import Barrier
 import Synchronization
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -39,7 +40,8 @@ struct RunningServer {
             do { _ = try await server.listen(on: [address], port: port) } catch {
                 if optional.contains(address) { continue }
                 house.close()
-                throw CommandFailure("cannot listen on \(address) port \(port): \(error); choose another with --port or --bind")
+                throw CommandFailure(
+                    "cannot listen on \(address) port \(port): \(error); choose another with --port or --bind")
             }
         }
         let automation = Task { await house.automation.run() }

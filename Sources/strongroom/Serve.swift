@@ -1,4 +1,3 @@
-import Identity
 import ArgumentParser
 import Barrier
 import Cryptography
@@ -6,9 +5,11 @@ import Domain
 import FoundationEssentials
 import HTTPServer
 import House
+import Identity
 import NIOSSL
 import Store
 import StoreSQLite
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -64,10 +65,13 @@ struct Init: AsyncParsableCommand {
         }
         let salt = try engine.random(count: 16)
         let passphrase = try Passphrase.read(settings.passphrase)
-        guard passphrase.count >= 12 else { throw CommandFailure.configuration("the passphrase must be at least 12 bytes long") }
+        guard passphrase.count >= 12 else {
+            throw CommandFailure.configuration("the passphrase must be at least 12 bytes long")
+        }
         let kek = try engine.scrypt(passphrase, salt: salt, cost: .passphrase)
         let house = try await openHouse(
-            settings.house, store: store, engine: engine, kek: kek, initializes: .passphrase(salt: salt, cost: .passphrase))
+            settings.house, store: store, engine: engine, kek: kek,
+            initializes: .passphrase(salt: salt, cost: .passphrase))
         let client = try await house.makeClient(named: "strongroom-administrator", roles: ["Owner"])
         var json = JSONWriter()
         json.object { json in
@@ -90,7 +94,8 @@ enum Passphrase {
             switch try Barrier.kekSource(of: try store.connection()) {
             case nil: throw CommandFailure(HouseError.notInitialized.text)
             case .key:
-                throw CommandFailure.configuration("this data folder belongs to 'strongroom dev'; 'serve' takes one made by 'strongroom init'")
+                throw CommandFailure.configuration(
+                    "this data folder belongs to 'strongroom dev'; 'serve' takes one made by 'strongroom init'")
             case .passphrase(let salt, let cost):
                 return try engine.scrypt(try read(settings.passphrase), salt: salt, cost: cost)
             }
@@ -102,14 +107,21 @@ enum Passphrase {
     /// - Parameter source: `stdin`, `fd:N`, or `credential:NAME` (a systemd credential).
     static func read(_ source: String) throws -> SensitiveBytes {
         if source == "stdin" { return try line(STDIN_FILENO) }
-        if source.hasPrefix("fd:"), let descriptor = Int32(source.dropFirst(3)), descriptor > 2 { return try line(descriptor) }
+        if source.hasPrefix("fd:"), let descriptor = Int32(source.dropFirst(3)), descriptor > 2 {
+            return try line(descriptor)
+        }
         if source.hasPrefix("credential:") {
             let name = source.dropFirst(11)
-            guard let folder = ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"], !name.isEmpty, !name.contains("/") else {
-                throw CommandFailure.configuration("there is no systemd credential '\(name)'; see LoadCredential= in systemd.exec")
+            guard let folder = ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"], !name.isEmpty,
+                !name.contains("/")
+            else {
+                throw CommandFailure.configuration(
+                    "there is no systemd credential '\(name)'; see LoadCredential= in systemd.exec")
             }
             let descriptor = open("\(folder)/\(name)", O_RDONLY | O_CLOEXEC)
-            guard descriptor >= 0 else { throw CommandFailure.configuration("the systemd credential '\(name)' cannot be read") }
+            guard descriptor >= 0 else {
+                throw CommandFailure.configuration("the systemd credential '\(name)' cannot be read")
+            }
             defer { close(descriptor) }
             return try line(descriptor)
         }
@@ -127,7 +139,9 @@ enum Passphrase {
             guard got > 0, bytes[count] != UInt8(ascii: "\n") else { break }
             count += 1
         }
-        guard (1...1_024).contains(count) else { throw CommandFailure.configuration("no passphrase of 1 to 1024 bytes could be read") }
+        guard (1...1_024).contains(count) else {
+            throw CommandFailure.configuration("no passphrase of 1 to 1024 bytes could be read")
+        }
         return SensitiveBytes(bytes[..<count])
     }
 }
@@ -143,7 +157,8 @@ struct CertificateFiles: Sendable {
                 certificateChain: try NIOSSLCertificate.fromPEMFile(certificate),
                 privateKey: try NIOSSLPrivateKey(file: privateKey, format: .pem))
         } catch {
-            throw CommandFailure.configuration("the TLS files '\(certificate)' and '\(privateKey)' cannot be used: \(error)")
+            throw CommandFailure.configuration(
+                "the TLS files '\(certificate)' and '\(privateKey)' cannot be used: \(error)")
         }
     }
 
@@ -153,7 +168,8 @@ struct CertificateFiles: Sendable {
             use(try load())
             StandardError.line("tls: the certificate was read again")
         } catch {
-            StandardError.line("tls: the certificate was not read again: \((error as? CommandFailure)?.text ?? "\(error)")")
+            StandardError.line(
+                "tls: the certificate was not read again: \((error as? CommandFailure)?.text ?? "\(error)")")
         }
     }
 

@@ -2,6 +2,7 @@ import Audit
 import Domain
 import FoundationEssentials
 import House
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -52,7 +53,9 @@ struct Settings: Sendable {
         try override(with: environment)
         try validate()
         for vault in content.vaults ?? [] {
-            guard let name = VaultName(vault.name) else { throw Self.wrong("vaults.name", "'\(vault.name)' is not a valid name") }
+            guard let name = VaultName(vault.name) else {
+                throw Self.wrong("vaults.name", "'\(vault.name)' is not a valid name")
+            }
             let days = vault.retentionDays ?? 90
             guard (7...90).contains(days) else { throw Self.wrong("vaults.retentionDays", "it must be from 7 to 90") }
             vaults.append(.init(name: name, retentionDays: days, isPurgeProtected: vault.purgeProtection ?? false))
@@ -75,14 +78,18 @@ struct Settings: Sendable {
             "STRONGROOM_AUDIT_DURABILITY", "STRONGROOM_PORT", "STRONGROOM_PUBLIC_PORT",
         ]
         for name in environment.keys where name.hasPrefix("STRONGROOM_") && !known.contains(name) {
-            let hint = name.contains("PASS") || name.contains("SECRET") ? "a passphrase is never taken from the environment" : "it means nothing"
+            let hint =
+                name.contains("PASS") || name.contains("SECRET")
+                ? "a passphrase is never taken from the environment" : "it means nothing"
             throw Self.wrong("environment variable \(name)", hint)
         }
     }
 
     private func validate() throws {
         guard dataFolder.hasPrefix("/") else { throw Self.wrong("dataFolder", "it must be an absolute path") }
-        guard Self.isHostSuffix(suffix) else { throw Self.wrong("suffix", "it must be a host name such as kv.example.com") }
+        guard Self.isHostSuffix(suffix) else {
+            throw Self.wrong("suffix", "it must be a host name such as kv.example.com")
+        }
         guard !addresses.isEmpty else { throw Self.wrong("listen.addresses", "it must name an address") }
         for (name, value) in [("listen.port", port), ("listen.publicPort", publicPort)] {
             guard (1...65_535).contains(value) else { throw Self.wrong(name, "it must be from 1 to 65535") }
@@ -90,16 +97,24 @@ struct Settings: Sendable {
         guard ["synced", "written"].contains(auditDurability) else {
             throw Self.wrong("audit.durability", "it must be 'synced' or 'written'")
         }
-        guard Scope.isResourceGroupName(resourceGroup) else { throw Self.wrong("resourceGroup", "it is not a valid name") }
-        guard (1...64).contains(location.utf8.count), location.utf8.allSatisfy({ $0.isASCIILetter || $0.isASCIIDigit || $0 == 0x2D }) else {
+        guard Scope.isResourceGroupName(resourceGroup) else {
+            throw Self.wrong("resourceGroup", "it is not a valid name")
+        }
+        guard (1...64).contains(location.utf8.count),
+            location.utf8.allSatisfy({ $0.isASCIILetter || $0.isASCIIDigit || $0 == 0x2D })
+        else {
             throw Self.wrong("location", "it must be letters, digits and hyphens")
         }
         var status = stat()
-        guard stat(privateKey, &status) == 0 else { throw Self.wrong("tls.privateKey", "the file '\(privateKey)' cannot be read") }
+        guard stat(privateKey, &status) == 0 else {
+            throw Self.wrong("tls.privateKey", "the file '\(privateKey)' cannot be read")
+        }
         guard status.st_mode & 0o007 == 0 else {
             throw Self.wrong("tls.privateKey", "others may read '\(privateKey)'; run 'chmod 640' or stricter on it")
         }
-        guard access(certificate, R_OK) == 0 else { throw Self.wrong("tls.certificate", "the file '\(certificate)' cannot be read") }
+        guard access(certificate, R_OK) == 0 else {
+            throw Self.wrong("tls.certificate", "the file '\(certificate)' cannot be read")
+        }
     }
 
     var house: HouseConfiguration {
@@ -162,8 +177,10 @@ extension Settings {
         }
 
         static let members: Set = [
-            "dataFolder", "suffix", "listen", "listen.addresses", "listen.port", "listen.publicPort", "tls", "tls.certificate",
-            "tls.privateKey", "unseal", "unseal.passphrase", "tenant", "subscription", "resourceGroup", "location", "vaults",
+            "dataFolder", "suffix", "listen", "listen.addresses", "listen.port", "listen.publicPort", "tls",
+            "tls.certificate",
+            "tls.privateKey", "unseal", "unseal.passphrase", "tenant", "subscription", "resourceGroup", "location",
+            "vaults",
             "vaults.name", "vaults.retentionDays", "vaults.purgeProtection", "audit", "audit.durability",
         ]
         let dataFolder: String

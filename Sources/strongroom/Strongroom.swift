@@ -1,4 +1,5 @@
 import ArgumentParser
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -12,7 +13,8 @@ struct Strongroom: AsyncParsableCommand {
         abstract: "A key-management server that speaks Azure Key Vault.",
         version: version,
         subcommands: [
-            Dev.self, Serve.self, Init.self, App.self, Role.self, Audit.self, BarrierCommand.self, BackupKey.self, ListOperations.self,
+            Dev.self, Serve.self, Init.self, App.self, Role.self, Audit.self, BarrierCommand.self, BackupKey.self,
+            ListOperations.self,
         ])
 }
 

@@ -10,8 +10,11 @@ struct ByteCodingTests {
         writer.string("é")
         writer.blob([1, 2, 3])
         writer.guid(GUID(high: 1, low: 2))
-        writer.optional(nil as String?) { $0.string($1) }
-        writer.optional("x") { $0.string($1) }
+        writer.optional(nil as String?)
+        writer.optional("x")
+        writer.optional(-7 as Int64?)
+        writer.optional(false)
+        writer.optional(GUID(high: 3, low: 4))
         return writer.bytes
     }
 
@@ -20,7 +23,9 @@ struct ByteCodingTests {
         var reader = ByteReader(bytes)
         guard reader.byte() == 7, reader.integer(UInt16.self) == 0x0102, reader.integer(Int64.self) == -2, reader.string() == "é",
             reader.blob().map({ Array($0) }) == [1, 2, 3], reader.guid() == GUID(high: 1, low: 2),
-            let absent = reader.optional({ $0.string() }), absent == nil, let present = reader.optional({ $0.string() }), present == "x"
+            let absent = reader.optionalString(), absent == nil, let text = reader.optionalString(), text == "x",
+            let number = reader.optionalInteger(), number == -7, let flag = reader.optionalFlag(), flag == false,
+            let guid = reader.optionalGUID(), guid == GUID(high: 3, low: 4)
         else { return false }
         return reader.isAtEnd
     }
@@ -59,6 +64,6 @@ struct ByteCodingTests {
     @Test("A flag that is neither 0 nor 1 is no flag")
     func flags() {
         var reader = ByteReader([2, 0])
-        #expect(reader.optional { $0.byte() } == nil)
+        #expect(reader.optionalString() == nil)
     }
 }
