@@ -109,6 +109,7 @@ targets += support(
     ])
 targets += tests("Domain", on: ["Domain"])
 targets += tests("Store", on: ["Store", "StoreTesting"])
+targets += tests("Cryptography", on: ["Domain", "Cryptography", "StrongroomTesting"])
 targets += tests("StoreSQLite", on: ["Domain", "Store", "StoreSQLite", "StoreTesting", "StrongroomTesting"])
 
 let package = Package(

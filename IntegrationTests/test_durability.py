@@ -107,3 +107,76 @@ def test_the_audit_record_of_an_answer_survives_a_kill(own_server):
     server.kill()
     exported = server.cli().run("audit", "export", "--data", str(server.data)).stdout
     assert all(f"/secrets/asked-{number}" in exported for number in range(20))
+
+
+# Whatever was last acknowledged, or was on its way
+
+
+class Writer:
+    """Takes one secret through its life and knows what state the server must show: the last acknowledged, or the next."""
+
+    def __init__(self, server, name: str):
+        self.name = name
+        self.state = self.next = ("none",)
+        self._wire = server.wire()
+        self._random = random.Random(name)
+
+    def run(self) -> None:
+        try:
+            while True:
+                self._step()
+        except requests.RequestException:
+            return
+
+    def _step(self) -> None:
+        text = f"{self._random.random()}"
+        match self.state[0], self._random.randrange(4):
+            case ("deleted", 0):
+                self._expect(("none",), "DELETE", f"/deletedsecrets/{self.name}")
+            case ("deleted", _):
+                self._expect(("live", *self.state[1:]), "POST", f"/deletedsecrets/{self.name}/recover")
+            case ("live", 0):
+                self._expect(("deleted", *self.state[1:]), "DELETE", f"/secrets/{self.name}")
+            case ("live", 1):
+                body = {"contentType": text}
+                self._expect(("live", self.state[1], text), "PATCH", f"/secrets/{self.name}/", body)
+            case _:
+                self._expect(("live", text, "new"), "PUT", f"/secrets/{self.name}", {"value": text, "contentType": "new"})
+
+    def _expect(self, state: tuple, method: str, path: str, body: dict | None = None) -> None:
+        self.next = state
+        answer = self._wire.call(method, path, json=body)
+        if answer.status_code < 300:
+            self.state = state
+
+    def seen(self, server) -> tuple:
+        """The state the server shows; a deleted secret is recovered to see what it holds, and deleted again."""
+        wire = server.wire()
+        if (live := wire.get(f"/secrets/{self.name}")).status_code == 200:
+            return ("live", live.json()["value"], live.json()["contentType"])
+        if wire.get(f"/deletedsecrets/{self.name}").status_code == 404:
+            return ("none",)
+        assert wire.post(f"/deletedsecrets/{self.name}/recover").status_code == 200
+        held = wire.get(f"/secrets/{self.name}").json()
+        wire.delete_secret(self.name)
+        return ("deleted", held["value"], held["contentType"])
+
+
+def test_every_secret_is_as_last_acknowledged_or_as_was_being_asked(own_server):
+    server = own_server()
+    writers = [Writer(server, f"life-{number}") for number in range(6)]
+    for _ in range(6):
+        threads = [threading.Thread(target=writer.run) for writer in writers]
+        for thread in threads:
+            thread.start()
+        time.sleep(random.uniform(0.2, 0.5))
+        server.kill()
+        for thread in threads:
+            thread.join()
+        server.start()
+        for writer in writers:
+            seen = writer.seen(server)
+            assert seen in (writer.state, writer.next)
+            writer.state = writer.next = seen
+    assert server.stop() == 0
+    server.cli().run("audit", "verify", "--data", str(server.data))

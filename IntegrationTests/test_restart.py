@@ -141,6 +141,15 @@ def test_it_stops_with_exit_code_0(own_server, sign):
     assert own_server().stop(by=sign) == 0
 
 
+def test_a_signal_right_after_the_ready_line_is_heeded(own_server):
+    server = own_server()
+    codes = [server.stop()]
+    for _ in range(25):
+        server.start()
+        codes.append(server.stop())
+    assert codes == [0] * 26
+
+
 def test_an_idle_connection_does_not_hold_it_up(own_server):
     server = own_server()
     with Connection(server) as connection:

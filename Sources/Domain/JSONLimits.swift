@@ -26,16 +26,19 @@ package struct JSONLimits: Sendable {
         var open: [Container] = []
         var valueCount = 0
         var index = 0
+        var last = UInt8(ascii: "[")
         while index < json.count {
-            switch json[index] {
+            let byte = json[index]
+            switch byte {
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 guard open.count < depth else {
                     throw .badParameter("The request body nests objects and arrays deeper than \(depth) levels.")
                 }
-                open.append(Container(isObject: json[index] == UInt8(ascii: "{")))
+                open.append(Container(isObject: byte == UInt8(ascii: "{")))
                 valueCount += 1
             case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                guard !open.isEmpty else { throw Self.notJSON }
+                // The decoder lets a comma before a bracket pass.
+                guard !open.isEmpty, last != UInt8(ascii: ",") else { throw Self.notJSON }
                 open.removeLast()
             case UInt8(ascii: ","):
                 valueCount += 1
@@ -62,6 +65,7 @@ package struct JSONLimits: Sendable {
             guard valueCount <= values else {
                 throw .badParameter("The request body holds more than \(values) values.")
             }
+            if byte > 0x20 { last = byte }
             index += 1
         }
         guard open.isEmpty else { throw Self.notJSON }
