@@ -110,6 +110,7 @@ targets += support(
 targets += tests("Domain", on: ["Domain"])
 targets += tests("Store", on: ["Store", "StoreTesting"])
 targets += tests("Cryptography", on: ["Domain", "Cryptography", "StrongroomTesting"])
+targets += tests("Barrier", on: ["Domain", "Store", "StoreTesting", "Cryptography", "Barrier"])
 targets += tests("StoreSQLite", on: ["Domain", "Store", "StoreSQLite", "StoreTesting", "StrongroomTesting"])
 
 let package = Package(

@@ -59,6 +59,13 @@ package final class Keyring: Sendable {
     private let current: Mutex<Keys>
     /// Moves with every change; a lane compares it before it trusts its own copy.
     private let generation = Atomic<UInt64>(1)
+    /// Records sealed by this process, by number of the data key; behind by at most what the ciphers have not reported yet.
+    private let seals = Mutex<[UInt32: UInt64]>([:])
+
+    /// Random nonces bound a key to 2³² seals (NIST SP 800-38D §8.3). A key is replaced after a small part of that, or with age,
+    /// so that what earlier runs of the server sealed with it need not be counted.
+    private static let mostSeals: UInt64 = 1 << 26
+    private static let longestUse: Duration = .days(90)
 
     init(keys: Keys, engine: CryptoEngine) {
         current = Mutex(keys)
@@ -76,6 +83,17 @@ package final class Keyring: Sendable {
             keys = try Barrier.keys(in: reader.raw, kek: kek, engine: engine)
         }
         generation.add(1, ordering: .releasing)
+    }
+
+    func report(seals count: UInt64, by number: UInt32) { seals.withLock { $0[number, default: 0] += count } }
+
+    /// The domains whose newest data key has done enough.
+    package func wornDomains(at now: Timestamp) -> [SealDomain] {
+        let seals = seals.withLock { $0 }
+        let keys = keys
+        return keys.newest.values.compactMap { keys.dataKeys[$0] }.filter { key in
+            seals[key.number, default: 0] >= Self.mostSeals || now - key.created >= Self.longestUse
+        }.map(\.domain).sorted { $0.description < $1.description }
     }
 
     /// A key for one purpose, derived from the root's own purpose key; survives restarts.

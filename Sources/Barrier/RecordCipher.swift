@@ -14,6 +14,8 @@ package final class RecordCipher {
     private var keys: Keys
     private var version: UInt64
     private var contexts: [UInt32: AES256GCM] = [:]
+    private var unreportedSeals: UInt64 = 0
+    private static let reportEvery: UInt64 = 1_024
     /// The last domain asked for and its key: nearly always the next one too.
     private var lastOpened: (number: UInt32, context: AES256GCM)?
 
@@ -39,6 +41,11 @@ package final class RecordCipher {
             }
         } catch {
             throw .internal("sealing '\(key)' failed")
+        }
+        unreportedSeals += 1
+        if unreportedSeals == Self.reportEvery {
+            keyring.report(seals: unreportedSeals, by: number)
+            unreportedSeals = 0
         }
         return record
     }

@@ -48,8 +48,10 @@ struct Bootstrap {
             tenant: configuration.tenant ?? GUID(random: random.bytes(16)),
             subscription: configuration.subscription ?? GUID(random: random.bytes(16)))
         let bytes = Array(try JSONEncoder().encode(instance))
+        let now = configuration.world.wall()
         try await commit("ServerInitialize", instance) { transaction throws(VaultError) in
             try transaction.put(bytes, at: Instance.key, in: .system)
+            try Management.wearDuty(after: now).schedule(in: transaction)
         }
         return instance
     }

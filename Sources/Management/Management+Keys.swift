@@ -1,8 +1,8 @@
 import Barrier
 import Cryptography
-import Domain
+package import Domain
 import Objects
-import Operations
+package import Operations
 
 extension Management {
     var keyOperations: [any AnyOperation] {
@@ -11,6 +11,7 @@ extension Management {
                 "BarrierRotate", .post, on: .management, "/strongroom/barrier/rotate",
                 requires: .atScope(.barrierRotate) { _ in nil },
                 run: rotateBarrier),
+            Operation(scheduled: "DataKeyRotateIfWorn", requires: .barrierRotate, run: rotateWornKeys),
             Operation(
                 "BackupKeyExport", .post, on: .management, "/strongroom/backupKeys/export",
                 requires: .atScope(.backupKeysExport) { _ in nil }, run: exportBackupKey),
@@ -67,6 +68,25 @@ extension Management {
         }
         try keyring.reload(from: call.lane.reader, kek: kek)
         return RotateOutput(target: input.target.lowercased())
+    }
+
+    /// The duty to look for worn data keys, an hour after `time`.
+    package static func wearDuty(after time: Timestamp) -> Duty {
+        Duty(due: time + .hours(1), id: "data-key-wear", operation: "DataKeyRotateIfWorn", vault: nil)
+    }
+
+    /// Replaces every data key that has sealed enough or is old, and looks again in an hour.
+    func rotateWornKeys(_ input: NoInput, _ call: Call) async throws(VaultError) -> NoContent {
+        let (engine, kek, now) = (engine, kek, call.now)
+        let worn = keyring.wornDomains(at: now)
+        try await call.commit { transaction throws(VaultError) in
+            for domain in worn {
+                try Barrier.addDataKey(for: domain, kek: kek, engine: engine, now: now, in: transaction)
+            }
+            try Self.wearDuty(after: now).schedule(in: transaction)
+        }
+        if !worn.isEmpty { try keyring.reload(from: call.lane.reader, kek: kek) }
+        return NoContent()
     }
 
     struct ExportKeyInput: OperationInput {
