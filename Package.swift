@@ -35,7 +35,9 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOTLS", package: "swift-nio"),
     .product(name: "NIOSSL", package: "swift-nio-ssl"),
 ]
-let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
+let nioHTTP2: [Target.Dependency] = [
+    .product(name: "NIOHTTP2", package: "swift-nio-http2"), .product(name: "NIOHPACK", package: "swift-nio-http2"),
+]
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 var targets: [Target] = [
@@ -69,7 +71,7 @@ targets += room(
         "Domain", "Threads", "Store", "Barrier", "Cryptography", "Operations", "Identity", "Access", "Audit", "Objects",
     ])
 // doors
-targets += room("HTTPServer", on: ["Domain", "Threads", "Operations", "Cryptography"], with: nio + [nioHTTP2])
+targets += room("HTTPServer", on: ["Domain", "Threads", "Operations", "Cryptography"], with: nio + nioHTTP2)
 targets += room("Automation", on: ["Domain", "Threads", "Store", "Barrier", "Operations"])
 // top
 targets += room(
@@ -112,6 +114,12 @@ targets += tests("Store", on: ["Store", "StoreTesting"])
 targets += tests("Cryptography", on: ["Domain", "Cryptography", "StrongroomTesting"])
 targets += tests("Barrier", on: ["Domain", "Store", "StoreTesting", "Cryptography", "Barrier"])
 targets += tests("StoreSQLite", on: ["Domain", "Store", "StoreSQLite", "StoreTesting", "StrongroomTesting"])
+targets += tests(
+    "House",
+    on: [
+        "Domain", "Threads", "Store", "StoreSQLite", "StoreTesting", "Cryptography", "Barrier", "Audit", "Identity", "Access", "Operations", "House",
+        "StrongroomTesting",
+    ])
 
 let package = Package(
     name: "strongroom",

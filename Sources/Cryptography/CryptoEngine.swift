@@ -22,6 +22,8 @@ package final class CryptoEngine: @unchecked Sendable {
     /// - Throws: `.unavailable` when libcrypto lacks an algorithm that the product cannot do without.
     package init(randomness: Randomness? = nil) throws(CryptoError) {
         self.randomness = randomness
+        // Without this, libcrypto takes itself down when the process ends, under threads that may still be using it.
+        OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil)
         guard let context = OSSL_LIB_CTX_new() else { throw .unavailable("library context") }
         self.context = context
         guard let aes = EVP_CIPHER_fetch(context, "AES-256-GCM", nil) else { throw .unavailable("AES-256-GCM") }

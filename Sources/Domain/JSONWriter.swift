@@ -160,11 +160,30 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
+    /// U+0085, U+2028 and U+2029 end a line for some readers of lines: a name that holds one must not forge a record.
+    private static func lineSeparator(
+        _ text: UnsafeBufferPointer<UInt8>, at index: Int
+    ) -> (escape: String.UTF8View, length: Int)? {
+        if text[index] == 0xC2 { return index + 1 < text.count && text[index + 1] == 0x85 ? ("\\u0085".utf8, 2) : nil }
+        guard index + 2 < text.count, text[index + 1] == 0x80 else { return nil }
+        switch text[index + 2] {
+        case 0xA8: return ("\\u2028".utf8, 3)
+        case 0xA9: return ("\\u2029".utf8, 3)
+        default: return nil
+        }
+    }
+
     private mutating func appendEscaped(_ text: UnsafeBufferPointer<UInt8>) {
         var start = 0
         for index in 0..<text.count {
             let byte = text[index]
-            guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F else {
+            if byte == 0xE2 || byte == 0xC2, let separator = Self.lineSeparator(text, at: index) {
+                bytes.append(contentsOf: text[start..<index])
+                bytes.append(contentsOf: separator.escape)
+                start = index + separator.length
+                continue
+            }
+            guard index >= start, byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F else {
                 continue
             }
             bytes.append(contentsOf: text[start..<index])

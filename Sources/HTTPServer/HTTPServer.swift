@@ -141,6 +141,7 @@ package final class HTTPServer: Sendable {
             mode: .server, connectionConfiguration: configuration, streamConfiguration: .init()
         ) { stream in
             stream.eventLoop.makeCompletedFuture {
+                try stream.pipeline.syncOperations.addHandler(AuthorityCheck())
                 try stream.pipeline.syncOperations.addHandler(HTTP2FramePayloadToHTTP1ServerCodec())
                 try stream.pipeline.syncOperations.addHandler(
                     HTTP2Stream(state, connection: connection, peer: peer, tlsVersion: version))

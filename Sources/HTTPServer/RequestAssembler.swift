@@ -59,7 +59,7 @@ struct RequestAssembler {
         }
         return Head(
             request: Request(
-                method: method, host: try host(of: authority), target: target, path: path, query: query,
+                method: method, host: try host(of: authority), authority: authority, target: target, path: path, query: query,
                 authorization: fields.authorization, ifNoneMatch: fields.ifNoneMatch, userAgent: fields.userAgent,
                 clientRequestID: fields.clientRequestID, peer: peer, tlsVersion: tlsVersion),
             contentLength: fields.contentLength, expectsContinue: fields.expectsContinue, isKeptAlive: head.isKeepAlive)

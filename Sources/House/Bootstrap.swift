@@ -81,7 +81,11 @@ struct Bootstrap {
 
     /// Makes the vaults of the configuration that are not there, each with a data key of its own.
     func ensureVaults(_ table: VaultTable) async throws {
-        for wanted in configuration.vaults where table.vault(wanted.name) == nil {
+        for wanted in configuration.vaults {
+            if let vault = table.vault(wanted.name) {
+                try await bring(vault, to: wanted, in: table)
+                continue
+            }
             let settings = VaultTable.Settings(
                 name: wanted.name, resourceGroup: configuration.resourceGroup, location: configuration.location,
                 retentionDays: wanted.retentionDays, isPurgeProtected: wanted.isPurgeProtected)
@@ -93,6 +97,26 @@ struct Bootstrap {
             try keyring.reload(from: reader, kek: kek)
             table.publish(settings)
         }
+    }
+
+    /// What may change of a vault that is there: purge protection can be put in force, never lifted; retention is fixed.
+    private func bring(_ vault: Vault, to wanted: HouseConfiguration.VaultSettings, in table: VaultTable) async throws {
+        guard wanted.isStrict else { return }
+        guard wanted.retentionDays == vault.retentionDays else {
+            throw HouseError(
+                text: "the retention of vault '\(vault.name)' is \(vault.retentionDays) days and cannot be changed after creation")
+        }
+        guard wanted.isPurgeProtected || !vault.isPurgeProtected else {
+            throw HouseError(text: "the purge protection of vault '\(vault.name)' cannot be lifted")
+        }
+        guard wanted.isPurgeProtected, !vault.isPurgeProtected else { return }
+        let settings = VaultTable.Settings(
+            name: vault.name, resourceGroup: vault.resourceGroup, location: vault.location,
+            retentionDays: vault.retentionDays, isPurgeProtected: true)
+        try await commit("VaultPatch", nil) { transaction throws(VaultError) in
+            try VaultTable.put(settings, in: transaction)
+        }
+        table.publish(settings)
     }
 
     private func commit(

@@ -28,9 +28,14 @@ package struct HouseConfiguration: Sendable {
         package let name: VaultName
         package let retentionDays: Int
         package let isPurgeProtected: Bool
+        /// Whether a vault that is there already must be like this; false only asks for one of the name.
+        package let isStrict: Bool
 
-        package init(name: VaultName, retentionDays: Int = 90, isPurgeProtected: Bool = false) {
-            (self.name, self.retentionDays, self.isPurgeProtected) = (name, retentionDays, isPurgeProtected)
+        package init(name: VaultName, retentionDays: Int = 90, isPurgeProtected: Bool = false, isStrict: Bool = false) {
+            self.name = name
+            self.retentionDays = retentionDays
+            self.isPurgeProtected = isPurgeProtected
+            self.isStrict = isStrict
         }
     }
 

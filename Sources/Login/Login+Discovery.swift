@@ -24,7 +24,12 @@ struct JSONAnswer: OperationOutput {
         body = writer.bytes
     }
 
-    func response(_ call: Call) -> Response { Response(status: status, body: body) }
+    /// Sent with a 401 (RFC 9110 §11.6.1): how a client may authenticate.
+    var challenge: String?
+
+    func response(_ call: Call) -> Response {
+        Response(status: status, body: body, headers: challenge.map { [("WWW-Authenticate", $0)] } ?? [])
+    }
 }
 
 extension Login {
@@ -98,7 +103,7 @@ extension Login {
     static func oauthError(_ status: UInt16, _ error: StaticString, _ number: Int, _ description: String, _ call: Call)
         -> JSONAnswer
     {
-        JSONAnswer(status) { document in
+        var answer = JSONAnswer(status) { document in
             document.member("error", String(describing: error))
             document.member("error_description", "AADSTS\(number): \(description)")
             document.array("error_codes") { $0.integer(Int64(number)) }
@@ -106,5 +111,7 @@ extension Login {
             document.member("trace_id", call.id)
             document.member("correlation_id", call.id)
         }
+        if status == 401 { answer.challenge = "Basic realm=\"token endpoint\"" }
+        return answer
     }
 }

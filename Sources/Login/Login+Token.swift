@@ -19,8 +19,14 @@ struct TokenRequest: OperationInput {
         isVersion2 = request.path.contains { $0.lowercased() == "v2.0" }
         let form = try Form(request.body)
         grantType = try form.value("grant_type") ?? ""
-        clientID = try form.value("client_id") ?? ""
-        secret = try form.value("client_secret").map { SensitiveBytes($0.utf8) }
+        let basic = try request.authorization.map { (header) throws(VaultError) in try BasicCredentials(header) }
+        let named = try form.value("client_id")
+        let formSecret = try form.value("client_secret").map { SensitiveBytes($0.utf8) }
+        if let basic, formSecret != nil || (named != nil && named != basic.clientID) {
+            throw .badParameter("The client authenticates both by the Authorization header and in the form.")
+        }
+        clientID = basic?.clientID ?? named ?? ""
+        secret = basic?.secret ?? formSecret
         let suffix = "/.default"
         if let scope = try form.value("scope") {
             let scopes = scope.split(separator: " ").map(String.init).filter { $0.hasSuffix(suffix) }
@@ -58,11 +64,14 @@ extension Login {
         {
         case .client(let client): application = client
         case .refused:
+            // Who tried, as far as it can be said without repeating what is no identifier.
+            if let claimed = GUID(input.clientID) { call.concerns(objectID: "/strongroom/applications/\(claimed)") }
             return Self.oauthError(
                 401, "invalid_client", 7_000_215,
                 "Invalid client secret provided, or the application '\(input.clientID.prefix(64))' is not known or not enabled.",
                 call)
         case .throttled(let seconds):
+            if let claimed = GUID(input.clientID) { call.concerns(objectID: "/strongroom/applications/\(claimed)") }
             throw VaultError(.throttled, "Too many failed attempts for this client. Try again in \(seconds) seconds.")
         case .busy:
             throw VaultError(.throttled, "Too many token requests are waiting. Try again later.")
@@ -114,6 +123,22 @@ extension Login {
     }
 }
 
+/// A client's id and secret in the `Authorization` header (RFC 6749 §2.3.1, RFC 7617).
+private struct BasicCredentials {
+    let clientID: String
+    let secret: SensitiveBytes
+
+    init(_ header: String) throws(VaultError) {
+        let parts = header.split(separator: " ")
+        guard parts.count == 2, parts[0].lowercased() == "basic", let bytes = Base64.decode(parts[1]),
+            let colon = bytes.firstIndex(of: UInt8(ascii: ":")), let name = Form.decode(bytes[..<colon]),
+            let secret = Form.decode(bytes[(colon + 1)...])
+        else { throw .badParameter("The Authorization header is not valid Basic credentials.") }
+        clientID = name
+        self.secret = SensitiveBytes(secret.utf8)
+    }
+}
+
 /// `application/x-www-form-urlencoded`.
 private struct Form {
     private let fields: [(name: String, value: String)]
@@ -139,7 +164,7 @@ private struct Form {
         return found.first?.value
     }
 
-    private static func decode(_ bytes: ArraySlice<UInt8>) -> String? {
+    static func decode(_ bytes: ArraySlice<UInt8>) -> String? {
         var result: [UInt8] = []
         var index = bytes.startIndex
         while index < bytes.endIndex {

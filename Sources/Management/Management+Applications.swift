@@ -95,6 +95,7 @@ extension Management {
         let application = Application(
             id: call.lane.newGUID(), objectID: call.lane.newGUID(), displayName: input.displayName, created: call.now,
             secret: secret)
+        call.concerns(objectID: "/strongroom/applications/\(application.id)")
         try await call.commit { transaction throws(VaultError) in try ApplicationTable.put(application, in: transaction)
         }
         try directory.reload(application.id, from: call.lane.reader)
@@ -128,6 +129,7 @@ extension Management {
 
     /// Removes an application. Its role assignments stay, naming nobody.
     func deleteApplication(_ input: ApplicationInput, _ call: Call) async throws(VaultError) -> NoContent {
+        call.concerns(objectID: "/strongroom/applications/\(input.id)")
         try await call.commit { transaction throws(VaultError) in
             guard try ApplicationTable.application(input.id, in: transaction) != nil else {
                 throw Self.unknown(input.id)
@@ -141,6 +143,7 @@ extension Management {
     private func change(
         _ id: GUID, _ call: Call, _ change: @escaping @Sendable (inout Application) -> Void
     ) async throws(VaultError) -> ApplicationOutput {
+        call.concerns(objectID: "/strongroom/applications/\(id)")
         let changed = try await call.commit { transaction throws(VaultError) -> Application in
             guard var application = try ApplicationTable.application(id, in: transaction) else {
                 throw Self.unknown(id)

@@ -130,6 +130,8 @@ extension Management {
         if access.all.contains(where: { $0.id != wanted.id && isSame($0) }) {
             throw VaultError(.roleAssignmentExists, "The role assignment already exists.")
         }
+        call.concerns(
+            objectID: "\(wanted.scope)\(Self.collection)/\(wanted.id)?principalId=\(wanted.principalID)&roleId=\(wanted.roleID)")
         let existing = try await call.commit { transaction throws(VaultError) -> RoleAssignment? in
             if let existing = try RoleAssignmentTable.assignment(wanted.id, in: transaction) { return existing }
             try RoleAssignmentTable.put(wanted, in: transaction)
@@ -157,6 +159,7 @@ extension Management {
 
     /// Takes a role away; in force for the very next request.
     func deleteRoleAssignment(_ input: AssignmentInput, _ call: Call) async throws(VaultError) -> AssignmentOutput {
+        call.concerns(objectID: "\(input.scope)\(Self.collection)/\(input.id)")
         let removed = try await call.commit { transaction throws(VaultError) -> RoleAssignment in
             guard let assignment = try RoleAssignmentTable.assignment(input.id, in: transaction),
                 assignment.scope == input.scope

@@ -266,6 +266,7 @@ package final class Dispatcher: Sendable {
                 error = failure
             }
         }
+        if case .login = host, matched.operation != nil { return error.oauthResponse(requestID: trail.event.correlationID) }
         return error.response(challenge: host.resource.map { authority.challenge(for: $0) }, allowed: matched.allowed)
     }
 
@@ -275,7 +276,7 @@ package final class Dispatcher: Sendable {
         event.callerAddress = request.peer.address
         event.clientInfo = request.userAgent.bounded(toBytes: 256)
         event.requestURI =
-            request.host.isEmpty ? "" : "https://" + request.host + request.target.bounded(toBytes: 2_048)
+            request.authority.isEmpty ? "" : "https://" + request.authority + request.target.bounded(toBytes: 2_048)
         event.resourceID = subscriptionID
         event.apiVersion =
             (try? request.query.value("api-version")).flatMap { $0 }.map { $0.bounded(toBytes: 32) } ?? ""

@@ -51,6 +51,27 @@ extension VaultError {
         }
     }
 
+    /// The form of RFC 6749 §5.2, which clients of a token endpoint expect of every error.
+    package func oauthResponse(requestID: GUID) -> Response {
+        let error =
+            switch answer.status {
+            case 401: "invalid_client"
+            case 429, 503: "temporarily_unavailable"
+            case 500: "server_error"
+            default: "invalid_request"
+            }
+        var response = Response.json(answer.status) { document in
+            document.member("error", error)
+            document.member("error_description", message)
+            document.member("trace_id", requestID)
+            document.member("correlation_id", requestID)
+        }
+        let plain = self.response()
+        response.headers = plain.headers
+        response.closes = plain.closes
+        return response
+    }
+
     package func response(challenge: String? = nil, allowed: [Request.Method] = []) -> Response {
         var response = Response.json(answer.status) { writeBody(to: &$0) }
         switch answer.status {

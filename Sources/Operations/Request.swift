@@ -19,6 +19,8 @@ package final class Request: @unchecked Sendable {
     package let method: Method?
     /// The host as the client named it, lower case, without port.
     package let host: String
+    /// The host with the port that the client used; for records only.
+    package let authority: String
     /// The request target as sent; for records only.
     package let target: String
     /// Decoded segments, without empty ones: repeated and trailing slashes mean nothing.
@@ -35,13 +37,14 @@ package final class Request: @unchecked Sendable {
     package var parameters: [(name: String, value: String)] = []
 
     package init(
-        method: Method?, host: String, target: String, path: [String], query: Query, authorization: String?,
+        method: Method?, host: String, authority: String? = nil, target: String, path: [String], query: Query, authorization: String?,
         ifNoneMatch: String? = nil, userAgent: String = "", clientRequestID: String? = nil, body: [UInt8] = [],
         peer: Peer,
         tlsVersion: String
     ) {
         self.method = method
         self.host = host
+        self.authority = authority ?? host
         self.target = target
         self.path = path
         self.query = query

@@ -26,6 +26,10 @@ struct Audit: AsyncParsableCommand {
             if let config { return try LocalAudit(configuration: config) }
             if let data { return try LocalAudit(developmentFolder: data) }
             if ConnectionOptions.environment["ARM_URL"] == nil, connection.armURL == nil {
+                guard DataFolder.exists(".strongroom") else {
+                    throw CommandFailure.configuration(
+                        "there is no server to ask: source its client.env (ARM_URL is not set) or give --data")
+                }
                 return try LocalAudit(developmentFolder: ".strongroom")
             }
             return nil

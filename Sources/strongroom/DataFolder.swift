@@ -25,6 +25,8 @@ struct DataFolder {
         try requirePrivate()
     }
 
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
     private func requirePrivate() throws {
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {

@@ -24,12 +24,15 @@ struct RunningServer {
     let server: HTTPServer
     private let group: MultiThreadedEventLoopGroup
     private let automation: Task<Void, Never>
+    private let termination: Task<Void, Never>
 
     /// - Parameters:
     ///   - optional: addresses that the machine may lack.
     static func start(
         _ house: House, tls: NIOSSLContext, addresses: [String], optional: Set<String>, port: Int
     ) async throws -> RunningServer {
+        // Before anybody is told that the server is ready.
+        let termination = Signals.expectTermination()
         // No core dump may hold what the server holds.
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
@@ -45,12 +48,13 @@ struct RunningServer {
             }
         }
         let automation = Task { await house.automation.run() }
-        return RunningServer(house: house, server: server, group: group, automation: automation)
+        return RunningServer(house: house, server: server, group: group, automation: automation, termination: termination)
     }
 
     /// Waits for SIGTERM or SIGINT, then finishes what is in flight and closes everything.
     func untilSignalled(onHangup reload: @escaping @Sendable () -> Void = {}) async throws {
-        await Signals.termination(onHangup: reload)
+        Signals.expectHangup(reload)
+        await termination.value
         await server.stop(grace: Self.grace)
         automation.cancel()
         await automation.value
@@ -92,19 +96,16 @@ enum Signals {
         }
     }
 
-    /// Returns when the process is asked to end.
-    static func termination(onHangup reload: @escaping @Sendable () -> Void) async {
-        Self.reload.withLock { $0 = reload }
-        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-            terminate.withLock { handler in
-                handler = {
-                    // A second signal does nothing more: what is in flight is being finished.
-                    terminate.withLock { $0 = {} }
-                    continuation.resume()
-                }
-            }
-        }
+    /// From now on a signal asks for the end instead of being it.
+    ///
+    /// - Returns: what ends when the first one has come.
+    static func expectTermination() -> Task<Void, Never> {
+        let (signals, arrived) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingOldest(1))
+        terminate.withLock { $0 = { arrived.yield() } }
+        return Task { for await _ in signals { return } }
     }
+
+    static func expectHangup(_ reload: @escaping @Sendable () -> Void) { Self.reload.withLock { $0 = reload } }
 }
 
 func openStore(_ folder: String, _ options: SQLiteStore.Options) throws -> SQLiteStore {

@@ -58,7 +58,7 @@ struct Settings: Sendable {
             }
             let days = vault.retentionDays ?? 90
             guard (7...90).contains(days) else { throw Self.wrong("vaults.retentionDays", "it must be from 7 to 90") }
-            vaults.append(.init(name: name, retentionDays: days, isPurgeProtected: vault.purgeProtection ?? false))
+            vaults.append(.init(name: name, retentionDays: days, isPurgeProtected: vault.purgeProtection ?? false, isStrict: true))
         }
     }
 
@@ -146,7 +146,9 @@ struct Settings: Sendable {
             "'\((context.codingPath + [key]).map(\.stringValue).joined(separator: "."))' is missing"
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
             "'\(context.codingPath.map(\.stringValue).joined(separator: "."))' has the wrong type"
-        case DecodingError.dataCorrupted(let context): context.debugDescription
+        case DecodingError.dataCorrupted(let context):
+            (context.codingPath.isEmpty ? "" : "'\(context.codingPath.map(\.stringValue).joined(separator: "."))' is ")
+                + context.debugDescription
         default: "\(error)"
         }
     }

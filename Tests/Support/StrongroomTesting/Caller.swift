@@ -47,7 +47,7 @@ package final class Caller: @unchecked Sendable {
             case .header(let text): text
             }
         let request = Request(
-            method: method, host: host, target: target, path: (parts.first ?? "").split(separator: "/").map(String.init),
+            method: method, host: host, authority: host + ":8443", target: target, path: (parts.first ?? "").split(separator: "/").map(String.init),
             query: Query(items), authorization: header, ifNoneMatch: ifNoneMatch, userAgent: "test", body: Array(body.utf8),
             peer: Peer(address: "192.0.2.7", isIPv6: false), tlsVersion: "TLS1_3")
         return await house.house.dispatcher.respond(request, on: lane)
@@ -118,5 +118,58 @@ extension Caller {
 
     package func delete(_ name: String, in vault: String = "demo") async throws -> Response {
         try await send(.delete, "/secrets/\(name)", on: TestHouse.vaultHost(vault))
+    }
+}
+
+extension Caller {
+    /// Asks for a change of a secret.
+    ///
+    /// - Parameter backup: the blob to restore from, when the change is a restoration.
+    package func change(_ name: String, _ change: SecretModel.Change, backup: String = "", in vault: String = "demo") async throws -> Response {
+        let host = TestHouse.vaultHost(vault)
+        switch change {
+        case .set(let value): return try await set(name, value, in: vault)
+        case .setContentType(let type): return try await send(.patch, "/secrets/\(name)", #"{"contentType":"\#(type)"}"#, on: host)
+        case .delete: return try await delete(name, in: vault)
+        case .recover: return try await send(.post, "/deletedsecrets/\(name)/recover", on: host)
+        case .purge: return try await send(.delete, "/deletedsecrets/\(name)", on: host)
+        case .restore: return try await send(.post, "/secrets/restore", #"{"value":"\#(backup)"}"#, on: host)
+        }
+    }
+
+    /// What is there of these secrets, by the API alone. Deleted ones are recovered on the way, since only then their values can be
+    /// read.
+    package func observe(_ names: [String], in vault: String = "demo") async throws -> SecretModel {
+        let host = TestHouse.vaultHost(vault)
+        var secrets: [String: SecretModel.Secret] = [:]
+        for name in names {
+            var isDeleted = false
+            if try await send(.get, "/deletedsecrets/\(name)", on: host).status == 200 {
+                isDeleted = true
+                _ = try await change(name, .recover, in: vault)
+            }
+            let current = try await get(name, in: vault)
+            if current.status == 404 { continue }
+            guard current.status == 200 else { throw Unexpected(status: current.status, name: name) }
+            let list = try await send(.get, "/secrets/\(name)/versions", on: host)
+            var past: [SecretModel.Version] = []
+            for item in list.json["value"].array where item["id"] != current.json["id"] {
+                let version = item["id"].string?.split(separator: "/").last ?? ""
+                let response = try await send(.get, "/secrets/\(name)/\(version)", on: host)
+                guard response.status == 200 else { throw Unexpected(status: response.status, name: name) }
+                past.append(Self.version(response))
+            }
+            secrets[name] = SecretModel.Secret(current: Self.version(current), past: past, isDeleted: isDeleted)
+        }
+        return SecretModel(secrets)
+    }
+
+    package struct Unexpected: Error {
+        let status: UInt16
+        let name: String
+    }
+
+    private static func version(_ response: Response) -> SecretModel.Version {
+        SecretModel.Version(value: response.json["value"].string ?? "(none)", contentType: response.json["contentType"].string)
     }
 }

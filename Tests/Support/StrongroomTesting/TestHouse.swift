@@ -44,17 +44,17 @@ package final class TestHouse: Sendable {
     ///   - disk: the disk it stores on; nil is the system's.
     ///   - wrap: puts something between the house and its store.
     package static func open(
-        clock: TestClock = TestClock(), disk: FaultDisk? = nil, wrapping wrap: (any Store) -> any Store = { $0 },
-        configure: (inout HouseConfiguration) -> Void = { _ in }
+        clock: TestClock = TestClock(), disk: FaultDisk? = nil, configure: (inout HouseConfiguration) -> Void = { _ in },
+        wrapping wrap: (any Store) -> any Store = { $0 }
     ) async throws -> TestHouse {
         let folder = try await HouseTemplate.shared.copy()
-        return try await open(in: folder, clock: clock, disk: disk, wrapping: wrap, configure: configure)
+        return try await open(in: folder, clock: clock, disk: disk, configure: configure, wrapping: wrap)
     }
 
     /// Opens the house that stands in `folder`, or makes one there.
     package static func open(
         in folder: TemporaryFolder, clock: TestClock = TestClock(), disk: FaultDisk? = nil, seed: UInt64? = nil,
-        wrapping wrap: (any Store) -> any Store = { $0 }, configure: (inout HouseConfiguration) -> Void = { _ in }
+        configure: (inout HouseConfiguration) -> Void = { _ in }, wrapping wrap: (any Store) -> any Store = { $0 }
     ) async throws -> TestHouse {
         let log = TestLog()
         var configuration = HouseConfiguration(folder: folder.path, suffix: suffix, publicPort: 8443)
