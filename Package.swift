@@ -117,7 +117,8 @@ targets += tests("StoreSQLite", on: ["Domain", "Store", "StoreSQLite", "StoreTes
 targets += tests(
     "House",
     on: [
-        "Domain", "Threads", "Store", "StoreSQLite", "StoreTesting", "Cryptography", "Barrier", "Audit", "Identity", "Access", "Operations", "House",
+        "Domain", "Threads", "Store", "StoreSQLite", "StoreTesting", "Cryptography", "Barrier", "Audit", "Identity",
+        "Access", "Operations", "House",
         "StrongroomTesting",
     ])
 

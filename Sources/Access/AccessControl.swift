@@ -44,9 +44,13 @@ package final class AccessControl: Sendable {
 
     /// Takes one assignment anew from the store after a commit. Reading under the lock makes the last of several
     /// concurrent changes win, whatever order they arrive in.
-    package func reload(_ id: GUID, from reader: any RecordReader) throws(VaultError) {
-        try current.withLock { (index: inout Assignments) throws(VaultError) in
-            let stored = try RoleAssignmentTable.assignment(id, in: reader)
+    ///
+    /// - Parameter committed: what the commit wrote; taken when it cannot be read just then, since what is durable must not be
+    ///   answered as refused.
+    package func reload(_ id: GUID, from reader: any RecordReader, committed: RoleAssignment?) {
+        current.withLock { index in
+            var stored = committed
+            do { stored = try RoleAssignmentTable.assignment(id, in: reader) } catch {}
             index.remove(id)
             if let stored { index.insert(stored) }
         }
@@ -64,6 +68,7 @@ struct Assignments: Sendable {
     struct Held: Sendable {
         let assignmentID: GUID
         let permissions: PermissionSet
+        let assignableRoles: Set<GUID>?
     }
 
     struct Principal: Sendable {
@@ -78,7 +83,8 @@ struct Assignments: Sendable {
     mutating func insert(_ assignment: RoleAssignment) {
         guard let role = BuiltInRoles.role(assignment.roleID) else { return }
         byID[assignment.id] = assignment
-        let held = Held(assignmentID: assignment.id, permissions: role.permissions)
+        let held = Held(
+            assignmentID: assignment.id, permissions: role.permissions, assignableRoles: role.assignableRoles)
         byPrincipal[assignment.principalID, default: Principal()].byScope[assignment.scope.key, default: []].append(
             held)
         if assignment.scope.level == .object { byPrincipal[assignment.principalID]?.objectScopes += 1 }
@@ -146,6 +152,17 @@ package final class AccessDecider {
             }
         }
         return nil
+    }
+
+    /// Whether one of the principal's roles lets it change assignments of `role` at `scope`.
+    package func mayChange(assignmentsOf role: GUID, as permission: Permission, _ principal: Principal, at scope: Scope)
+        -> Bool
+    {
+        refresh()
+        return (assignments.byPrincipal[principal.objectID]?.byScope ?? [:]).contains { key, held in
+            (scope.key == key || scope.key.hasPrefix(key + "/"))
+                && held.contains { $0.permissions.contains(permission) && ($0.assignableRoles?.contains(role) ?? true) }
+        }
     }
 
     /// The server on a duty that it wrote down for itself.

@@ -10,11 +10,13 @@ package struct RoleDefinition: Sendable {
     package let notDataActions: [String]
     /// What the patterns come to, for the permissions this server knows.
     package let permissions: PermissionSet
+    /// The roles that a holder may assign and take away; nil for any. The service words this as a condition.
+    package let assignableRoles: Set<GUID>?
 
     /// - Parameter id: a GUID; a constant of the source, so a wrong one is a defect.
     init(
         name: String, id: StaticString, actions: [String] = [], notActions: [String] = [], dataActions: [String] = [],
-        notDataActions: [String] = []
+        notDataActions: [String] = [], assignableRoles: [StaticString]? = nil
     ) {
         guard let id = GUID(String(describing: id)) else {
             preconditionFailure("role '\(name)' has no valid identifier")
@@ -25,6 +27,7 @@ package struct RoleDefinition: Sendable {
         self.notActions = notActions
         self.dataActions = dataActions
         self.notDataActions = notDataActions
+        self.assignableRoles = assignableRoles.map { roles in Set(roles.compactMap { GUID(String(describing: $0)) }) }
         permissions = PermissionSet(
             Permission.allCases.filter { permission in
                 let (granted, withheld) =

@@ -33,7 +33,10 @@ package struct AuditFilter: Sendable {
     package func admits(_ event: AuditEvent) -> Bool {
         if let since, event.time < since { return false }
         if let until, event.time >= until { return false }
-        if let vault, !event.resourceID.lowercased().hasSuffix("/vaults/\(vault)") { return false }
+        if let vault {
+            let resource = event.resourceID.lowercased()
+            guard resource.hasSuffix("/vaults/\(vault)") || resource.contains("/vaults/\(vault)/") else { return false }
+        }
         return true
     }
 }

@@ -22,6 +22,8 @@ package final class Committer: @unchecked Sendable {
         package var deadline: Duration = .seconds(4)
         /// How long to wait for company when few calls are waiting and more are on their way.
         package var gather: Duration = .microseconds(50)
+        /// The same when all who wait did slow work: to them a millisecond is nothing.
+        package var gatherSlow: Duration = .milliseconds(1)
 
         package init() {}
     }
@@ -31,6 +33,8 @@ package final class Committer: @unchecked Sendable {
         var running: [CommitRequest] = []
         var writerSleeps = false
         var isStopping = false
+        /// The writer has ended.
+        var isDone = false
     }
 
     private let queue = Monitor(Queue())
@@ -134,17 +138,19 @@ package final class Committer: @unchecked Sendable {
 
     private func run() {
         while let batch = nextBatch() {
-            if !batch.isEmpty { process(batch) }
+            if !batch.isEmpty { process(batch) } else if !isWritable { probe() }
             checkpointIfDue(atLeastEvery: options.checkpointInterval)
             do { try store.maintain() } catch { log("storage: \(error.text)") }
         }
         checkpointIfDue(atLeastEvery: .zero)
+        queue.withLock { $0.isDone = true }
     }
 
     /// All that waits; empty when a checkpoint fell due instead; nil when stopped and drained.
     private func nextBatch() -> [CommitRequest]? {
         let untilCheckpoint = max(
-            .milliseconds(100), options.checkpointInterval - (ContinuousClock.now - lastCheckpoint))
+            .milliseconds(100),
+            isWritable ? options.checkpointInterval - (ContinuousClock.now - lastCheckpoint) : .seconds(1))
         let waiting = queue.wait(timeout: untilCheckpoint) { queue -> Int? in
             if !queue.waiting.isEmpty { return queue.waiting.count }
             if queue.isStopping { return 0 }
@@ -161,9 +167,23 @@ package final class Committer: @unchecked Sendable {
         }
     }
 
+    /// Tries to write while nobody asks for it, so that a server that was taken out of service can come back.
+    private func probe() {
+        do throws(StoreError) {
+            try store.write { batch throws(StoreError) in try batch.put([], at: StoreMarks.probe) }
+            writable.store(true, ordering: .relaxed)
+        } catch {
+            if error == .full { _ = store.releaseReserve() }
+        }
+    }
+
     /// One sync costs as much as answering several calls: when others are on their way, wait for them a little.
     private func gather(_ waiting: Int) {
         let inFlight = callsInFlight.load(ordering: .relaxed)
+        if inFlight > waiting, queue.withLock({ $0.waiting.allSatisfy(\.isSlow) }) {
+            sleepThread(options.gatherSlow)
+            return
+        }
         guard waiting < 16, inFlight > waiting + 1 else { return }
         sleepThread(options.gather)
     }
@@ -281,8 +301,10 @@ package final class Committer: @unchecked Sendable {
         .storageFull, "The server has no space left to write. Nothing was changed; reads go on. Retry later.")
 
     private static func unwritable(_ cause: String) -> VaultError {
-        .unavailable(
-            "The service cannot write its audit record, so the call was not carried out. Retry later.", cause: cause)
+        VaultError(
+            .unavailable,
+            "The service cannot write its audit record, so the call was not carried out. Retry later.",
+            cause: .unrecorded(cause))
     }
 
     // MARK: Checkpoints
@@ -313,7 +335,7 @@ package final class Committer: @unchecked Sendable {
         while true {
             // It sleeps and does not wait: a signal meant for the writer would wake it instead.
             sleepThread(.milliseconds(100))
-            if queue.withLock({ $0.isStopping }) { return }
+            if queue.withLock({ $0.isDone }) { return }
             let limit = ContinuousClock.now - options.deadline
             let late = queue.withLock { queue in (queue.running + queue.waiting).filter { $0.submitted < limit } }
             guard !late.isEmpty else { continue }
@@ -322,9 +344,10 @@ package final class Committer: @unchecked Sendable {
                 guard let continuation = request.settle() else { continue }
                 request.waker.wake {
                     continuation.resume(
-                        returning: .unavailable(
-                            "The service could not write its audit record in time. Whether a change took effect is not known; read it back."
-                        ))
+                        returning: VaultError(
+                            .unavailable,
+                            "The service could not write its audit record in time. Whether a change took effect is not "
+                                + "known; read it back.", cause: .unrecorded("the storage did not answer in time")))
                 }
             }
         }

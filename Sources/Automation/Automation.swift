@@ -26,17 +26,27 @@ package final class Automation: Sendable {
     private let clocks: Clocks
     private let log: @Sendable (String) -> Void
     private let brake: Mutex<DestructionBrake>
+    /// Duties that do not open, each told of once.
+    private let alarmed = Mutex<Set<String>>([])
+    private let lastKept = Mutex<Duration>(.zero)
+
+    private static let pauseKey = "automation/pause"
+    private static let keepEvery: Duration = .minutes(10)
 
     /// - Parameter lastSeen: the wall clock when this server last ran; nil at the first start.
+    /// - Throws: `.integrity` when the record of a pause does not open.
     package init(
         dispatcher: Dispatcher, lane: Lane, clocks: Clocks, lastSeen: Timestamp?,
         log: @escaping @Sendable (String) -> Void
-    ) {
+    ) throws(VaultError) {
         self.dispatcher = dispatcher
         self.lane = lane
         self.clocks = clocks
         self.log = log
-        brake = Mutex(DestructionBrake(wall: clocks.wall(), uptime: clocks.uptime(), lastSeen: lastSeen))
+        brake = Mutex(
+            DestructionBrake(
+                wall: clocks.wall(), uptime: clocks.uptime(), lastSeen: lastSeen, pause: try Self.pause(in: lane.reader)
+            ))
     }
 
     /// Ticks every second until cancelled.
@@ -52,14 +62,25 @@ package final class Automation: Sendable {
         let now = clocks.wall()
         let uptime = clocks.uptime()
         if let jump = brake.withLock({ $0.observe(wall: now, uptime: uptime) }) {
-            do throws(VaultError) { try await dispatcher.raiseAlarm("ClockJumpAlarm", jump, on: lane) } catch {
+            do throws(VaultError) {
+                try await dispatcher.raiseAlarm("ClockJumpAlarm", jump.text, on: lane) {
+                    transaction throws(VaultError) in
+                    try Self.put(pause: jump.pause, in: transaction)
+                }
+            } catch {
                 log("automation: an alarm could not be recorded: \(error.message)")
             }
         }
+        await keepPause(uptime)
         do throws(VaultError) {
             var performed = 0
-            for duty in try Duty.due(at: now, in: lane.reader, limit: Self.lookedAt)
-            where performed < Self.dutiesPerTick {
+            let (duties, damaged) = try Duty.due(at: now, in: lane.reader, limit: Self.lookedAt)
+            for key in damaged where alarmed.withLock({ $0.insert(key).inserted }) {
+                try await dispatcher.raiseAlarm(
+                    "RecordIntegrityAlarm", "The stored record '\(key)' was edited, moved, truncated or grafted.",
+                    on: lane)
+            }
+            for duty in duties where performed < Self.dutiesPerTick {
                 if dispatcher.destroys(duty), !brake.withLock({ $0.admit(uptime: uptime) }) { continue }
                 performed += 1
                 do throws(VaultError) {
@@ -71,5 +92,45 @@ package final class Automation: Sendable {
         } catch {
             log("automation: the due index could not be read: \(error.message)")
         }
+    }
+
+    // MARK: The pause outlives a restart
+
+    /// Writes down what is left of a pause now and then, and crosses it out when it has ended.
+    private func keepPause(_ uptime: Duration) async {
+        guard let remaining = brake.withLock({ $0.remaining(uptime: uptime) }) else { return }
+        let isDue = lastKept.withLock { last in
+            guard remaining == .zero || uptime - last >= Self.keepEvery else { return false }
+            last = uptime
+            return true
+        }
+        guard isDue else { return }
+        do throws(VaultError) {
+            try await dispatcher.remember(on: lane) { transaction throws(VaultError) in
+                if remaining == .zero {
+                    try transaction.remove(Self.pauseKey)
+                } else {
+                    try Self.put(pause: remaining, in: transaction)
+                }
+            }
+        } catch {
+            log("automation: the pause could not be kept: \(error.message)")
+        }
+    }
+
+    private static func put(pause: Duration, in transaction: Transaction) throws(VaultError) {
+        var record = ByteWriter()
+        record.byte(1)
+        record.integer(pause.components.seconds)
+        try transaction.put(record.bytes, at: pauseKey, in: .system)
+    }
+
+    private static func pause(in reader: any RecordReader) throws(VaultError) -> Duration? {
+        guard let bytes = try reader.record(at: pauseKey) else { return nil }
+        var record = ByteReader(bytes)
+        guard record.byte() == 1, let seconds = record.integer(Int64.self), record.isAtEnd else {
+            throw .integrity(record: pauseKey)
+        }
+        return .seconds(seconds)
     }
 }

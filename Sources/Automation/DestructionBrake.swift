@@ -19,32 +19,55 @@ struct DestructionBrake: Sendable {
     private var pausedUntil: Duration
     private var minute: Duration
     private var destroyed = 0
-    private var pendingAlarm: String?
+    private var pendingAlarm: Alarm?
+    /// Whether a pause is on record that has not ended.
+    private var isPaused: Bool
 
-    init(wall: Timestamp, uptime: Duration, lastSeen: Timestamp?) {
+    struct Alarm: Sendable {
+        let text: String
+        /// How long nothing is destroyed.
+        let pause: Duration
+    }
+
+    /// - Parameter pause: what an earlier run left of one; time while the server was down does not count, since only a clock tells it.
+    init(wall: Timestamp, uptime: Duration, lastSeen: Timestamp?, pause: Duration?) {
         self.wall = wall
         self.uptime = uptime
         minute = uptime
-        pausedUntil = uptime
+        pausedUntil = uptime + (pause ?? .zero)
+        isPaused = pause != nil
         if let lastSeen, wall - lastSeen > Self.longAbsence {
-            pausedUntil = uptime + Self.pauseAfterAbsence
-            pendingAlarm =
+            pausedUntil = max(pausedUntil, uptime + Self.pauseAfterAbsence)
+            let text =
                 "The server was last seen at \(lastSeen.iso8601) and the clock now says \(wall.iso8601). Nothing is purged for one hour."
+            pendingAlarm = Alarm(text: text, pause: pausedUntil - uptime)
+            isPaused = true
         }
     }
 
     /// - Returns: what to raise an alarm about, once.
-    mutating func observe(wall now: Timestamp, uptime nowUptime: Duration) -> String? {
+    mutating func observe(wall now: Timestamp, uptime nowUptime: Duration) -> Alarm? {
         let ahead = (now - wall) - (nowUptime - uptime)
         if ahead > Self.tolerance {
             pausedUntil = max(pausedUntil, nowUptime + Self.pauseAfterJump)
-            pendingAlarm =
-                "The clock jumped forward by \(ahead.components.seconds) seconds. Nothing is purged for 24 hours."
+            isPaused = true
+            pendingAlarm = Alarm(
+                text:
+                    "The clock jumped forward by \(ahead.components.seconds) seconds. Nothing is purged for 24 hours.",
+                pause: Self.pauseAfterJump)
         }
         wall = now
         uptime = nowUptime
         defer { pendingAlarm = nil }
         return pendingAlarm
+    }
+
+    /// What is left of a pause; zero once when it has ended, nil when there is none.
+    mutating func remaining(uptime now: Duration) -> Duration? {
+        guard isPaused else { return nil }
+        if now < pausedUntil { return pausedUntil - now }
+        isPaused = false
+        return .zero
     }
 
     /// Whether one more object may be destroyed now; counts it if so.

@@ -118,27 +118,33 @@ package enum Barrier {
     // MARK: While serving
 
     /// Adds a data key for `domain`: new records use it, old ones stay readable. Reload the keyring after the commit.
+    ///
+    /// - Returns: all keys as they will be then.
     package static func addDataKey(
         for domain: SealDomain, kek: SensitiveBytes, engine: CryptoEngine, now: Timestamp, in transaction: Transaction
-    ) throws(VaultError) {
-        let keys = try keys(in: transaction.raw, kek: kek, engine: engine)
+    ) throws(VaultError) -> Keys {
+        var keys = try keys(in: transaction.raw, kek: kek, engine: engine)
         let record: [UInt8]
         let number = keys.nextNumber
         do throws(Failure) {
             let key = try makeDataKey(number: number, domain: domain, engine: engine, now: now)
             record = try wrapped(key, root: keys.root, engine: engine)
+            keys.insert(key)
         } catch { throw .internal("a data key could not be made") }
         try transaction.putRaw(record, at: path(number))
+        return keys
     }
 
     /// Replaces the root key: every data key is wrapped anew, the new root by `kek`. Reload the keyring after the commit.
-    package static func rotateRoot(kek: SensitiveBytes, engine: CryptoEngine, in transaction: Transaction)
-        throws(VaultError)
-    {
+    ///
+    /// - Returns: all keys as they will be then.
+    package static func rotateRoot(
+        kek: SensitiveBytes, engine: CryptoEngine, in transaction: Transaction
+    ) throws(VaultError) -> Keys {
         let keys = try keys(in: transaction.raw, kek: kek, engine: engine)
         var records: [(String, [UInt8])] = []
+        let root: SensitiveBytes
         do throws(Failure) {
-            let root: SensitiveBytes
             do throws(CryptoError) { root = try engine.randomKey(count: 32) } catch { throw .crypto(error) }
             records.append((rootKey, try wrap(root, at: rootKey, by: kek, engine: engine)))
             for key in keys.dataKeys.values {
@@ -146,6 +152,7 @@ package enum Barrier {
             }
         } catch { throw .internal("the root key could not be rotated") }
         for (key, value) in records { try transaction.putRaw(value, at: key) }
+        return Keys(root: root, dataKeys: Array(keys.dataKeys.values))
     }
 
     // MARK: Wrapping

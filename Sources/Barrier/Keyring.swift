@@ -85,6 +85,17 @@ package final class Keyring: Sendable {
         generation.add(1, ordering: .releasing)
     }
 
+    /// The same while serving.
+    ///
+    /// - Parameter committed: the keys as the commit left them; taken when they cannot be read just then, since what is durable
+    ///   must not be answered as refused.
+    package func reload(from reader: BarrierReader, kek: SensitiveBytes, committed: Keys) {
+        current.withLock { keys in
+            do { keys = try Barrier.keys(in: reader.raw, kek: kek, engine: engine) } catch { keys = committed }
+        }
+        generation.add(1, ordering: .releasing)
+    }
+
     func report(seals count: UInt64, by number: UInt32) { seals.withLock { $0[number, default: 0] += count } }
 
     /// The domains whose newest data key has done enough.
@@ -94,10 +105,5 @@ package final class Keyring: Sendable {
         return keys.newest.values.compactMap { keys.dataKeys[$0] }.filter { key in
             seals[key.number, default: 0] >= Self.mostSeals || now - key.created >= Self.longestUse
         }.map(\.domain).sorted { $0.description < $1.description }
-    }
-
-    /// A key for one purpose, derived from the root's own purpose key; survives restarts.
-    package func purposeKey(_ purpose: String) throws(CryptoError) -> SensitiveBytes {
-        try engine.deriveKey(from: keys.root, info: "strongroom/purpose/" + purpose)
     }
 }

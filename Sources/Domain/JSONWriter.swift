@@ -183,7 +183,9 @@ package struct JSONWriter: Sendable {
                 start = index + separator.length
                 continue
             }
-            guard index >= start, byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F else {
+            guard index >= start,
+                byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
+            else {
                 continue
             }
             bytes.append(contentsOf: text[start..<index])

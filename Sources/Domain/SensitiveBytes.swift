@@ -4,8 +4,8 @@
 
 /// Bytes that must not leak: keys, passphrases, secret values on their way to and from the client.
 ///
-/// The memory is private to the value, locked out of swap where the system allows it, zeroed when the last reference goes,
-/// and prints as its length only. It opens through `withUnsafeBytes` alone, which makes every use easy to find in review.
+/// The memory is private to the value, zeroed when the last reference goes, and prints as its length only. It is not locked
+/// against swap: encrypt or turn off swap on the host. It opens through `withUnsafeBytes` alone, which makes every use easy to find in review.
 package final class SensitiveBytes: @unchecked Sendable {
     // Unchecked because of the pointer: the bytes are written in the initialiser only and never change afterwards.
     private let storage: UnsafeMutableRawBufferPointer

@@ -5,11 +5,14 @@ package struct VaultError: Error, Sendable {
     package let message: String
     /// For the operator's log only.
     package let cause: Cause?
+    /// Seconds after which another try makes sense, where that is known.
+    package let retryAfter: Int?
 
-    package init(_ code: Code, _ message: String, cause: Cause? = nil) {
+    package init(_ code: Code, _ message: String, cause: Cause? = nil, retryAfter: Int? = nil) {
         self.code = code
         self.message = message
         self.cause = cause
+        self.retryAfter = retryAfter
     }
 
     package enum Code: Sendable, CaseIterable {
@@ -61,12 +64,14 @@ package struct VaultError: Error, Sendable {
 
     package indirect enum Cause: Sendable, CustomStringConvertible {
         case text(String)
+        /// The audit record could not be written; trying to record that as well would only take as long again.
+        case unrecorded(String)
         /// The store key of a record that was edited, moved, truncated or grafted.
         case integrity(record: String)
 
         package var description: String {
             switch self {
-            case .text(let text): text
+            case .text(let text), .unrecorded(let text): text
             case .integrity(let record): "record '\(record)' failed its integrity check"
             }
         }

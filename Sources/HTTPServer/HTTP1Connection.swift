@@ -159,11 +159,10 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
         if case .finished = phase { return }
         do throws(VaultError) {
             let assembled = try assembler.assemble(head, peer: peer, tlsVersion: tlsVersion)
-            var limit = 1 << 20
-            if let length = assembled.contentLength, length > limit || length == 0 {
-                limit = state.dispatcher.bodyLimit(
-                    assembled.request.method, host: assembled.request.host, path: assembled.request.path)
-                guard length <= limit else { throw RequestAssembler.bodyTooLarge(limit) }
+            var limit = Dispatcher.usualBodyLimit
+            if assembled.hasBody {
+                limit = state.dispatcher.bodyLimit(assembled.request, on: state.lane)
+                guard assembled.contentLength ?? 0 <= limit else { throw RequestAssembler.bodyTooLarge(limit) }
             }
             if assembled.expectsContinue {
                 context.writeAndFlush(

@@ -71,7 +71,7 @@ final class HTTP2Stream: ChannelInboundHandler, TimedConnection, @unchecked Send
     private let tlsVersion: String
     private var context: ChannelHandlerContext?
     private var head: RequestAssembler.Head?
-    private var limit = 1 << 20
+    private var limit = Dispatcher.usualBodyLimit
     private var isAnswered = false
     private let opened = NIODeadline.now()
 
@@ -101,8 +101,7 @@ final class HTTP2Stream: ChannelInboundHandler, TimedConnection, @unchecked Send
             do throws(VaultError) {
                 var assembler = RequestAssembler(limits: state.limits)
                 let assembled = try assembler.assemble(received, peer: peer, tlsVersion: tlsVersion)
-                limit = state.dispatcher.bodyLimit(
-                    assembled.request.method, host: assembled.request.host, path: assembled.request.path)
+                limit = state.dispatcher.bodyLimit(assembled.request, on: state.lane)
                 if let length = assembled.contentLength, length > limit { throw RequestAssembler.bodyTooLarge(limit) }
                 head = assembled
             } catch { refuse(error, target: received.uri) }

@@ -9,6 +9,10 @@ package import Operations
 import Synchronization
 package import Threads
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// The HTTPS door: listeners, TLS, HTTP/1.1 and HTTP/2, limits.
 package final class HTTPServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
@@ -73,7 +77,13 @@ package final class HTTPServer: Sendable {
         var port = port
         var ports: [Int] = []
         for address in addresses {
-            let channel = try await bootstrap.bind(host: address, port: port).get()
+            // Each address is listened on by itself, so that `0.0.0.0` and `::` can both be named.
+            let isIPv6 = address.contains(":")
+            let listener =
+                isIPv6
+                ? bootstrap.serverChannelOption(
+                    .socket(SocketOptionLevel(IPPROTO_IPV6), SocketOptionName(IPV6_V6ONLY)), value: 1) : bootstrap
+            let channel = try await listener.bind(host: address, port: port).get()
             listeners.withLock { $0.append(channel) }
             // Port 0 picks one; all addresses then share it.
             if port == 0 { port = channel.localAddress?.port ?? 0 }

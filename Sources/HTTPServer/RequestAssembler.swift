@@ -16,6 +16,8 @@ struct RequestAssembler {
         /// Bytes announced; nil when chunked or absent.
         var contentLength: Int?
         var expectsContinue = false
+        /// Whether the head announces a body.
+        var hasBody: Bool
         var isKeptAlive: Bool
     }
 
@@ -59,10 +61,12 @@ struct RequestAssembler {
         }
         return Head(
             request: Request(
-                method: method, host: try host(of: authority), authority: authority, target: target, path: path, query: query,
+                method: method, host: try host(of: authority), authority: authority, target: target, path: path,
+                query: query,
                 authorization: fields.authorization, ifNoneMatch: fields.ifNoneMatch, userAgent: fields.userAgent,
                 clientRequestID: fields.clientRequestID, peer: peer, tlsVersion: tlsVersion),
-            contentLength: fields.contentLength, expectsContinue: fields.expectsContinue, isKeptAlive: head.isKeepAlive)
+            contentLength: fields.contentLength, expectsContinue: fields.expectsContinue,
+            hasBody: fields.hasTransferEncoding || fields.contentLength ?? 0 > 0, isKeptAlive: head.isKeepAlive)
     }
 
     private struct Fields {

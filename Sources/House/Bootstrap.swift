@@ -67,12 +67,23 @@ struct Bootstrap {
         return SigningKeys([key])
     }
 
+    /// Signs page tokens; kept, so that they hold over a restart and over a change of the root key.
+    func pagingKey() async throws -> SensitiveBytes {
+        let path = "paging-key"
+        if let bytes = try reader.record(at: path) { return SensitiveBytes(bytes) }
+        let key = try engine.randomKey(count: 32)
+        try await commit("PagingKeyCreate", nil) { transaction throws(VaultError) in
+            try transaction.put(key.withUnsafeBytes { Array($0) }, at: path, in: .system)
+        }
+        return key
+    }
+
     func backupKeys() async throws -> BackupKeys {
         let stored = try BackupKeys(loadingFrom: reader)
         guard stored.newest == nil else { return stored }
         let key = BackupKeys.Key(
             id: GUID(random: random.bytes(16)), secret: try engine.randomKey(count: 32),
-            created: configuration.world.wall())
+            created: configuration.world.wall(), isOwn: true)
         try await commit("BackupKeyCreate", nil) { transaction throws(VaultError) in
             try BackupKeys.put(key, in: transaction)
         }
@@ -91,7 +102,8 @@ struct Bootstrap {
                 retentionDays: wanted.retentionDays, isPurgeProtected: wanted.isPurgeProtected)
             let (kek, engine, now) = (kek, engine, configuration.world.wall())
             try await commit("VaultPut", nil) { transaction throws(VaultError) in
-                try Barrier.addDataKey(for: .vault(wanted.name), kek: kek, engine: engine, now: now, in: transaction)
+                _ = try Barrier.addDataKey(
+                    for: .vault(wanted.name), kek: kek, engine: engine, now: now, in: transaction)
                 try VaultTable.put(settings, in: transaction)
             }
             try keyring.reload(from: reader, kek: kek)
@@ -104,7 +116,9 @@ struct Bootstrap {
         guard wanted.isStrict else { return }
         guard wanted.retentionDays == vault.retentionDays else {
             throw HouseError(
-                text: "the retention of vault '\(vault.name)' is \(vault.retentionDays) days and cannot be changed after creation")
+                text:
+                    "the retention of vault '\(vault.name)' is \(vault.retentionDays) days and cannot be changed after creation"
+            )
         }
         guard wanted.isPurgeProtected || !vault.isPurgeProtected else {
             throw HouseError(text: "the purge protection of vault '\(vault.name)' cannot be lifted")

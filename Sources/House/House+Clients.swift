@@ -36,8 +36,8 @@ extension House {
                 for assignment in assignments { try RoleAssignmentTable.put(assignment, in: transaction) }
                 return [recorded]
             }
-            try directory.reload(application.id, from: ownLane.reader)
-            for assignment in assignments { try access.reload(assignment.id, from: ownLane.reader) }
+            directory.reload(application.id, from: ownLane.reader, committed: application)
+            for assignment in assignments { access.reload(assignment.id, from: ownLane.reader, committed: assignment) }
             return NewClient(application: application, password: password)
         } catch {
             throw HouseError(error)

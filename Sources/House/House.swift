@@ -97,7 +97,7 @@ package final class House: Sendable {
             let clients = try ClientAuthentication(directory: directory, engine: engine, pool: pool)
             let login = Login(authority: authority, keys: signingKeys, clients: clients, pool: pool, engine: engine)
             let secrets = Secrets(
-                paging: Paging(key: try keyring.purposeKey("paging"), engine: engine), backupKeys: backupKeys,
+                paging: Paging(key: try await bootstrap.pagingKey(), engine: engine), backupKeys: backupKeys,
                 engine: engine)
             let management = Management(
                 authority: authority, subscription: instance.subscription, access: access, directory: directory,
@@ -117,7 +117,7 @@ package final class House: Sendable {
                 })
             ownLane = try Self.lane(
                 store, keyring, nil, authority, signingKeys, directory, access, engine, DirectWaker())
-            automation = Automation(
+            automation = try Automation(
                 dispatcher: dispatcher, lane: ownLane, clocks: .init(wall: world.wall, uptime: world.uptime),
                 lastSeen: lastRecord,
                 log: world.log)

@@ -47,11 +47,11 @@ package struct HouseConfiguration: Sendable {
     package var authoritySuffix: String { publicPort == 443 ? suffix : "\(suffix):\(publicPort)" }
 }
 
-/// Clock, randomness and log: what comes into the house from outside, so that a test can bring its own.
+/// Clocks and log: what comes into the house from outside, so that a test can bring its own.
+/// Randomness comes in with the `CryptoEngine`, the disk with the `Store`.
 package struct World: Sendable {
     package var wall: @Sendable () -> Timestamp = { Timestamp.systemNow }
     package var uptime: @Sendable () -> Duration = { Timestamp.systemUptime }
-    package var randomness: CryptoRandomness?
     package var log: @Sendable (String) -> Void = { StandardError.line($0) }
 
     package init() {}

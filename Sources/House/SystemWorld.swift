@@ -1,11 +1,8 @@
-package import Cryptography
 package import Domain
 
 #if canImport(Glibc)
     import Glibc
 #endif
-
-package typealias CryptoRandomness = CryptoEngine.Randomness
 
 extension Timestamp {
     /// The system's wall clock.

@@ -52,15 +52,17 @@ package final class ClientAuthentication: Sendable {
         // One count for every spelling of a client's id.
         let id = GUID(clientID)
         let tryName = id?.description ?? String(clientID.lowercased().prefix(64))
-        if let seconds = failures.withLock({ $0.waitSeconds(tryName, now: now) }) {
-            return .throttled(seconds: seconds)
-        }
         let application = id.flatMap { directory.application($0) }
         let tag = try? engine.hmacSHA256(key: rememberKey, secret.withUnsafeBytes { Array($0) })
+        // Before the throttle: whoever knows a client's id could lock it out otherwise. Secrets are random and long; to try them
+        // here is to guess 240 bits.
         if let application, application.isEnabled, let tag, let known = remembered.withLock({ $0[application.id] }),
             constantTimeEqual(known, tag + generation(application))
         {
             return .client(application)
+        }
+        if let seconds = failures.withLock({ $0.waitSeconds(tryName, now: now) }) {
+            return .throttled(seconds: seconds)
         }
         let secrets = application?.secrets ?? [decoy]
         let engine = engine
@@ -115,7 +117,8 @@ struct FailedTries: Sendable {
 
     mutating func note(_ name: String, now: Timestamp) {
         if counts.count >= 10_000 { counts = counts.filter { now - $0.value.last < Self.window } }
-        if counts.count >= 10_000 { counts.removeAll() }
+        // Under a flood of names those that are being held back stay held back.
+        if counts.count >= 10_000 { counts = counts.filter { $0.value.failures >= Self.allowed } }
         var count = counts[name] ?? Count()
         if now - count.last > Self.window { count.failures = 0 }
         count.failures += 1

@@ -24,10 +24,12 @@ package final class Directory: Sendable {
 
     package var all: [Application] { current.withLock { Array($0.values) } }
 
-    /// Takes one application anew from the store after a commit; see `AccessControl.reload` for why under the lock.
-    package func reload(_ id: GUID, from reader: any RecordReader) throws(VaultError) {
-        try current.withLock { (applications: inout [GUID: Application]) throws(VaultError) in
-            applications[id] = try ApplicationTable.application(id, in: reader)
+    /// Takes one application anew from the store after a commit; see `AccessControl.reload` for why so.
+    package func reload(_ id: GUID, from reader: any RecordReader, committed: Application?) {
+        current.withLock { applications in
+            var stored = committed
+            do { stored = try ApplicationTable.application(id, in: reader) } catch {}
+            applications[id] = stored
         }
         generation.add(1, ordering: .releasing)
     }

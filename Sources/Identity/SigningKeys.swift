@@ -42,7 +42,15 @@ package final class SigningKeys: Sendable {
 
     package var all: [SigningKey] { current.withLock { $0 } }
     package var newest: SigningKey? { current.withLock { $0.last } }
-    package func key(_ id: String) -> SigningKey? { current.withLock { $0.last { $0.keyID == id } } }
+    /// The keys whose tokens may still be shown: the newest, and earlier ones until their overlap ends.
+    package func valid(at now: Timestamp) -> [SigningKey] {
+        let keys = all
+        return keys.indices.filter { $0 + 1 == keys.count || now - keys[$0 + 1].created < Self.overlap }.map {
+            keys[$0]
+        }
+    }
+
+    package func key(_ id: String, at now: Timestamp) -> SigningKey? { valid(at: now).last { $0.keyID == id } }
     package func publish(_ keys: [SigningKey]) { current.withLock { $0 = keys } }
 
     /// The keys after `next` was made: those whose overlap has ended are gone.

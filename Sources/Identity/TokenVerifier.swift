@@ -56,7 +56,7 @@ package final class TokenVerifier {
             hasher.digest(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[7...]))
         }
         if let known = verified[digest] { return try check(known, digest, for: resource, now: now) }
-        let fresh = try verify(String(token.dropFirst(7)))
+        let fresh = try verify(String(token.dropFirst(7)), now)
         let principal = try check(fresh, digest, for: resource, now: now)
         if verified.count >= Self.cacheCapacity { verified.removeAll(keepingCapacity: true) }
         verified[digest] = fresh
@@ -95,7 +95,7 @@ package final class TokenVerifier {
         return known.principal
     }
 
-    private func verify(_ token: String) throws(VaultError) -> Verified {
+    private func verify(_ token: String, _ now: Timestamp) throws(VaultError) -> Verified {
         let parts = Array(token.utf8).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard parts.count == 3, let headerBytes = Base64.decodeURL(parts[0]),
             let claimBytes = Base64.decodeURL(parts[1]),
@@ -108,7 +108,7 @@ package final class TokenVerifier {
         guard header.jku == nil, header.x5u == nil, header.jwk == nil, header.x5c == nil, header.crit == nil else {
             throw Self.invalid("Error validating token: 'The token names a key of its own'.")
         }
-        guard let keyID = header.kid, let key = keys.key(keyID) else {
+        guard let keyID = header.kid, let key = keys.key(keyID, at: now) else {
             throw Self.invalid("AKV10046: Unable to resolve the key used for signature validation.")
         }
         do throws(CryptoError) {

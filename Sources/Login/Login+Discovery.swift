@@ -42,7 +42,10 @@ extension Login {
             document.member("authorization_endpoint", "\(base)/oauth2\(version)/authorize")
             document.member("token_endpoint", "\(base)/oauth2\(version)/token")
             document.member("jwks_uri", "\(base)/discovery\(version)/keys")
-            document.array("token_endpoint_auth_methods_supported") { $0.string("client_secret_post") }
+            document.array("token_endpoint_auth_methods_supported") { methods in
+                methods.string("client_secret_post")
+                methods.string("client_secret_basic")
+            }
             document.array("grant_types_supported") { $0.string("client_credentials") }
             document.array("response_types_supported") { $0.string("token") }
             document.array("subject_types_supported") { $0.string("pairwise") }
@@ -60,7 +63,7 @@ extension Login {
         guard knows(tenant: input.tenant) else { return Self.unknownTenant(input.tenant, call) }
         return JSONAnswer { document in
             document.array("keys") { list in
-                for key in keys.all {
+                for key in keys.valid(at: call.now) {
                     list.object { jwk in
                         jwk.member("kty", "RSA")
                         jwk.member("use", "sig")

@@ -72,7 +72,9 @@ extension Login {
                 call)
         case .throttled(let seconds):
             if let claimed = GUID(input.clientID) { call.concerns(objectID: "/strongroom/applications/\(claimed)") }
-            throw VaultError(.throttled, "Too many failed attempts for this client. Try again in \(seconds) seconds.")
+            throw VaultError(
+                .throttled, "Too many failed attempts for this client. Try again in \(seconds) seconds.",
+                retryAfter: seconds)
         case .busy:
             throw VaultError(.throttled, "Too many token requests are waiting. Try again later.")
         }

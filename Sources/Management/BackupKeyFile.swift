@@ -44,7 +44,8 @@ struct BackupKeyFile: Decodable, Sendable {
                 try cipher.open(bytes, associatedData: associated)
             }
             guard secret.count == 32 else { throw .notAuthentic }
-            return BackupKeys.Key(id: kid, secret: SensitiveBytes(secret), created: Timestamp(nanoseconds: created))
+            return BackupKeys.Key(
+                id: kid, secret: SensitiveBytes(secret), created: Timestamp(nanoseconds: created), isOwn: false)
         } catch { throw Self.refused }
     }
 

@@ -98,7 +98,7 @@ extension Management {
         call.concerns(objectID: "/strongroom/applications/\(application.id)")
         try await call.commit { transaction throws(VaultError) in try ApplicationTable.put(application, in: transaction)
         }
-        try directory.reload(application.id, from: call.lane.reader)
+        directory.reload(application.id, from: call.lane.reader, committed: application)
         return ApplicationOutput(application: application, tenant: authority.tenant, password: password, status: 201)
     }
 
@@ -136,7 +136,7 @@ extension Management {
             }
             try ApplicationTable.remove(input.id, in: transaction)
         }
-        try directory.reload(input.id, from: call.lane.reader)
+        directory.reload(input.id, from: call.lane.reader, committed: nil)
         return NoContent()
     }
 
@@ -152,7 +152,7 @@ extension Management {
             try ApplicationTable.put(application, in: transaction)
             return application
         }
-        try directory.reload(id, from: call.lane.reader)
+        directory.reload(id, from: call.lane.reader, committed: changed)
         return ApplicationOutput(application: changed, tenant: authority.tenant)
     }
 

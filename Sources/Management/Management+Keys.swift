@@ -59,14 +59,14 @@ extension Management {
             target = .dataKey(.vault(name))
         }
         let (engine, kek, now) = (engine, kek, call.now)
-        try await call.commit { transaction throws(VaultError) in
+        let keys = try await call.commit { transaction throws(VaultError) in
             switch target {
             case .root: try Barrier.rotateRoot(kek: kek, engine: engine, in: transaction)
             case .dataKey(let domain):
                 try Barrier.addDataKey(for: domain, kek: kek, engine: engine, now: now, in: transaction)
             }
         }
-        try keyring.reload(from: call.lane.reader, kek: kek)
+        keyring.reload(from: call.lane.reader, kek: kek, committed: keys)
         return RotateOutput(target: input.target.lowercased())
     }
 
@@ -79,13 +79,15 @@ extension Management {
     func rotateWornKeys(_ input: NoInput, _ call: Call) async throws(VaultError) -> NoContent {
         let (engine, kek, now) = (engine, kek, call.now)
         let worn = keyring.wornDomains(at: now)
-        try await call.commit { transaction throws(VaultError) in
+        let keys = try await call.commit { transaction throws(VaultError) -> Keys? in
+            var keys: Keys?
             for domain in worn {
-                try Barrier.addDataKey(for: domain, kek: kek, engine: engine, now: now, in: transaction)
+                keys = try Barrier.addDataKey(for: domain, kek: kek, engine: engine, now: now, in: transaction)
             }
             try Self.wearDuty(after: now).schedule(in: transaction)
+            return keys
         }
-        if !worn.isEmpty { try keyring.reload(from: call.lane.reader, kek: kek) }
+        if let keys { keyring.reload(from: call.lane.reader, kek: kek, committed: keys) }
         return NoContent()
     }
 
@@ -146,8 +148,11 @@ extension Management {
         let key = try await slowly(call) { () throws(VaultError) in
             try input.file.open(passphrase: input.passphrase, engine: engine)
         }
-        try await call.commit { transaction throws(VaultError) in try BackupKeys.put(key, in: transaction) }
-        backupKeys.publish(key)
+        // A key that is here already stays what it is: our own must not become another's.
+        if backupKeys.key(key.id) == nil {
+            try await call.commit { transaction throws(VaultError) in try BackupKeys.put(key, in: transaction) }
+            backupKeys.publish(key)
+        }
         return ImportedKey(id: key.id)
     }
 }

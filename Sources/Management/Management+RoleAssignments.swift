@@ -120,31 +120,35 @@ extension Management {
     /// - Source: Azure REST "Role Assignments - Create", 2022-04-01.
     func putRoleAssignment(_ input: PutAssignmentInput, _ call: Call) async throws(VaultError) -> AssignmentOutput {
         guard let principal = call.principal else { throw .internal("a role was assigned without a principal") }
+        try requireAssignable(input.roleID, .roleAssignmentsWrite, input.target.scope, principal, call)
         let wanted = RoleAssignment(
             id: input.target.id, principalID: input.principalID, roleID: input.roleID, scope: input.target.scope,
             created: call.now,
             createdBy: principal.objectID)
-        func isSame(_ other: RoleAssignment) -> Bool {
+        @Sendable func isSame(_ other: RoleAssignment) -> Bool {
             other.principalID == wanted.principalID && other.roleID == wanted.roleID && other.scope == wanted.scope
         }
         if access.all.contains(where: { $0.id != wanted.id && isSame($0) }) {
             throw VaultError(.roleAssignmentExists, "The role assignment already exists.")
         }
         call.concerns(
-            objectID: "\(wanted.scope)\(Self.collection)/\(wanted.id)?principalId=\(wanted.principalID)&roleId=\(wanted.roleID)")
+            objectID:
+                "\(wanted.scope)\(Self.collection)/\(wanted.id)?principalId=\(wanted.principalID)&roleId=\(wanted.roleID)"
+        )
         let existing = try await call.commit { transaction throws(VaultError) -> RoleAssignment? in
-            if let existing = try RoleAssignmentTable.assignment(wanted.id, in: transaction) { return existing }
+            if let existing = try RoleAssignmentTable.assignment(wanted.id, in: transaction) {
+                guard isSame(existing) else {
+                    throw VaultError(
+                        .conflict,
+                        "The role assignment's name is taken; its role, principal and scope cannot be changed.")
+                }
+                return existing
+            }
             try RoleAssignmentTable.put(wanted, in: transaction)
             return nil
         }
-        if let existing {
-            guard isSame(existing) else {
-                throw VaultError(
-                    .conflict, "The role assignment's name is taken; its role, principal and scope cannot be changed.")
-            }
-            return AssignmentOutput(assignment: existing)
-        }
-        try access.reload(wanted.id, from: call.lane.reader)
+        if let existing { return AssignmentOutput(assignment: existing) }
+        access.reload(wanted.id, from: call.lane.reader, committed: wanted)
         return AssignmentOutput(assignment: wanted, status: 201)
     }
 
@@ -160,6 +164,10 @@ extension Management {
     /// Takes a role away; in force for the very next request.
     func deleteRoleAssignment(_ input: AssignmentInput, _ call: Call) async throws(VaultError) -> AssignmentOutput {
         call.concerns(objectID: "\(input.scope)\(Self.collection)/\(input.id)")
+        guard let principal = call.principal else { throw .internal("a role was unassigned without a principal") }
+        if let assignment = try RoleAssignmentTable.assignment(input.id, in: call.lane.reader) {
+            try requireAssignable(assignment.roleID, .roleAssignmentsDelete, input.scope, principal, call)
+        }
         let removed = try await call.commit { transaction throws(VaultError) -> RoleAssignment in
             guard let assignment = try RoleAssignmentTable.assignment(input.id, in: transaction),
                 assignment.scope == input.scope
@@ -169,8 +177,20 @@ extension Management {
             try RoleAssignmentTable.remove(input.id, in: transaction)
             return assignment
         }
-        try access.reload(input.id, from: call.lane.reader)
+        access.reload(input.id, from: call.lane.reader, committed: nil)
         return AssignmentOutput(assignment: removed)
+    }
+
+    /// Some roles may assign only certain others.
+    private func requireAssignable(
+        _ role: GUID, _ permission: Permission, _ scope: Scope, _ principal: Principal, _ call: Call
+    ) throws(VaultError) {
+        guard call.lane.access.mayChange(assignmentsOf: role, as: permission, principal, at: scope) else {
+            throw VaultError(
+                .authorizationFailed,
+                "The client '\(principal.applicationID)' with object id '\(principal.objectID)' holds no role that allows to "
+                    + "perform action '\(permission.action)' for the role '\(role)' over scope '\(scope)'.")
+        }
     }
 
     struct ListInput: OperationInput {

@@ -5,16 +5,18 @@ import FoundationEssentials
 import Store
 import Synchronization
 
-/// The keys that seal backups. The newest seals; any of them opens, so that a server that was given another's key can restore
+/// The keys that seal backups. The newest of our own seals; any of them opens, so that a server that was given another's key can restore
 /// what that one backed up.
 package final class BackupKeys: Sendable {
     package struct Key: Sendable {
         package let id: GUID
         package let secret: SensitiveBytes
         package let created: Timestamp
+        /// Made here. Another server's key opens its backups and seals none of ours.
+        package let isOwn: Bool
 
-        package init(id: GUID, secret: SensitiveBytes, created: Timestamp) {
-            (self.id, self.secret, self.created) = (id, secret, created)
+        package init(id: GUID, secret: SensitiveBytes, created: Timestamp, isOwn: Bool) {
+            (self.id, self.secret, self.created, self.isOwn) = (id, secret, created, isOwn)
         }
     }
 
@@ -28,10 +30,12 @@ package final class BackupKeys: Sendable {
         for entry in try reader.records(in: KeyRange(prefix: Self.prefix), limit: 10_000) {
             var bytes = ByteReader(entry.value)
             guard bytes.byte() == 1, let id = bytes.guid(), let created = bytes.integer(Int64.self),
+                let isOwn = bytes.flag(),
                 let secret = bytes.blob(),
                 secret.count == 32, bytes.isAtEnd
             else { throw .integrity(record: entry.key) }
-            keys.append(Key(id: id, secret: SensitiveBytes(secret), created: Timestamp(nanoseconds: created)))
+            keys.append(
+                Key(id: id, secret: SensitiveBytes(secret), created: Timestamp(nanoseconds: created), isOwn: isOwn))
         }
         self.init(keys)
     }
@@ -41,19 +45,20 @@ package final class BackupKeys: Sendable {
         bytes.byte(1)
         bytes.guid(key.id)
         bytes.integer(key.created.nanoseconds)
+        bytes.byte(key.isOwn ? 1 : 0)
         key.secret.withUnsafeBytes { bytes.blob($0) }
         try transaction.put(bytes.bytes, at: prefix + key.id.description, in: .system)
     }
 
     package func publish(_ key: Key) {
         current.withLock { keys in
-            keys.removeAll { $0.id == key.id }
+            guard !keys.contains(where: { $0.id == key.id }) else { return }
             keys.append(key)
             keys.sort { $0.created < $1.created }
         }
     }
 
-    package var newest: Key? { current.withLock { $0.last } }
+    package var newest: Key? { current.withLock { $0.last { $0.isOwn } } }
     package func key(_ id: GUID) -> Key? { current.withLock { $0.first { $0.id == id } } }
 }
 

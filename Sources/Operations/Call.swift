@@ -80,6 +80,13 @@ package struct Call: Sendable {
         trail.add(operation: operation, objectID: objectID, status: status, description: description, grant: grant)
     }
 
+    /// Leaves an alarm beside the records of this call: a stored record does not open.
+    package func noteAlarm(record: String) {
+        trail.add(
+            operation: "RecordIntegrityAlarm", objectID: "", status: 500,
+            description: "The stored record '\(record)' was edited, moved, truncated or grafted.", grant: nil)
+    }
+
     /// Marks that this call did slow work, so that its record may wait for company.
     package func didSlowWork() { trail.isSlow = true }
 

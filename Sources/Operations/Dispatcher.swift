@@ -1,5 +1,6 @@
 import Access
 package import Audit
+package import Barrier
 package import Domain
 package import Identity
 import Synchronization
@@ -45,7 +46,9 @@ package final class Dispatcher: Sendable {
         committer.callsInFlight.add(1, ordering: .relaxed)
         defer { committer.callsInFlight.subtract(1, ordering: .relaxed) }
         let host = lane.route(of: request.host, suffix: suffix)
-        if let health = health(request, host, lane) { return finished(health, request, lane.nextRequestID(), .plain) }
+        if let health = health(request, host, lane) {
+            return finished(health, request, lane.nextRequestID(), host.style)
+        }
         let id = lane.nextRequestID()
         let now = clock()
         let matched = match(request, host)
@@ -118,24 +121,51 @@ package final class Dispatcher: Sendable {
         }
     }
 
+    /// Writes state of the server itself that belongs to no call and needs no record.
+    package func remember(
+        on lane: Lane, _ body: @escaping @Sendable (Transaction) throws(VaultError) -> Void
+    ) async throws(VaultError) {
+        try await committer.commit(waker: lane.waker) { transaction throws(VaultError) in
+            try body(transaction)
+            return []
+        }
+    }
+
     /// Whether a duty removes what cannot be had back.
     package func destroys(_ duty: Duty) -> Bool { catalog.operation(named: duty.operation)?.destroys ?? true }
 
     /// Leaves a record that belongs to no call: an alarm of the server itself.
-    package func raiseAlarm(_ name: String, _ text: String, on lane: Lane) async throws(VaultError) {
+    ///
+    /// - Parameter body: what is to be written with it.
+    package func raiseAlarm(
+        _ name: String, _ text: String, status: UInt16 = 500, on lane: Lane,
+        writing body: @escaping @Sendable (Transaction) throws(VaultError) -> Void = { _ in }
+    ) async throws(VaultError) {
         log("alarm: \(name): \(text)")
-        var alarm = AuditEvent(time: clock(), operationName: name, status: 500, correlationID: lane.nextRequestID())
+        var alarm = AuditEvent(time: clock(), operationName: name, status: status, correlationID: lane.nextRequestID())
         alarm.principal = .system(tenant: authority.tenant)
         alarm.resultDescription = text
-        try await committer.record([alarm.encoded()], waker: lane.waker)
+        let record = alarm.encoded()
+        try await committer.commit(waker: lane.waker) { transaction throws(VaultError) in
+            try body(transaction)
+            return [record]
+        }
     }
 
-    /// The largest body that the operation behind a path takes; what is longer need not be read.
-    package func bodyLimit(_ method: Request.Method?, host: String, path: [String]) -> Int {
-        guard let kind = HostRoute(host, suffix: suffix).kind,
-            case .operation(let operation, _) = catalog.match(kind, method, path)
-        else { return 1 << 20 }
-        return operation.bodyLimit
+    package static let usualBodyLimit = 1 << 20
+
+    /// The largest body that the operation behind a request takes; what is longer need not be read. More than the usual is
+    /// held for a caller with a valid token only.
+    package func bodyLimit(_ request: Request, on lane: Lane) -> Int {
+        let host = lane.route(of: request.host, suffix: suffix)
+        guard let kind = host.kind,
+            case .operation(let operation, _) = catalog.match(kind, request.method, request.path)
+        else { return Self.usualBodyLimit }
+        guard operation.bodyLimit > Self.usualBodyLimit, let resource = host.resource else {
+            return operation.bodyLimit
+        }
+        let caller = try? lane.tokens.principal(authorization: request.authorization, for: resource, now: clock())
+        return caller == nil ? Self.usualBodyLimit : operation.bodyLimit
     }
 
     // MARK: The path
@@ -144,6 +174,10 @@ package final class Dispatcher: Sendable {
         _ request: Request, _ host: HostRoute, _ matched: Matched, _ id: GUID, _ now: Timestamp, _ lane: Lane,
         _ trail: Trail
     ) async throws(VaultError) -> Response {
+        // For the record only: whether the vault exists is not told before the caller is known.
+        if case .vault(let name?, _) = host, let vault = vaults(name) {
+            trail.event.resourceID = vault.scopes.vault.description
+        }
         // Who is it? Before the route is judged: a client without a token must always get its challenge.
         var principal: Principal?
         if let resource = host.resource, !matched.isOpen {
@@ -156,7 +190,6 @@ package final class Dispatcher: Sendable {
             trail.event.principal = principal
         }
         let vault = try hostedVault(host, request)
-        if let vault { trail.event.resourceID = vault.scopes.vault.description }
         // What do they want?
         let (operation, parameters) = try matched.found(request)
         let version = try apiVersion(request, operation)
@@ -251,6 +284,7 @@ package final class Dispatcher: Sendable {
     {
         var error = error
         if let cause = error.cause { log("\(trail.event.operationName) \(trail.event.correlationID): \(cause)") }
+        if case .unrecorded? = error.cause { trail.isRecorded = true }
         if !trail.isRecorded {
             var records = trail.finished(status: error.answer.status, description: error.message)
             if case .integrity(let record) = error.cause {
@@ -266,7 +300,9 @@ package final class Dispatcher: Sendable {
                 error = failure
             }
         }
-        if case .login = host, matched.operation != nil { return error.oauthResponse(requestID: trail.event.correlationID) }
+        if case .login = host, matched.operation != nil {
+            return error.oauthResponse(requestID: trail.event.correlationID)
+        }
         return error.response(challenge: host.resource.map { authority.challenge(for: $0) }, allowed: matched.allowed)
     }
 

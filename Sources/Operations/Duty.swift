@@ -52,24 +52,31 @@ package struct Duty: Sendable, Hashable {
         Duty(due: time, id: id, operation: operation, vault: vault, parameters: parameters)
     }
 
-    /// What is due at `now`, oldest first.
-    package static func due(at now: Timestamp, in reader: any RecordReader, limit: Int) throws(VaultError) -> [Duty] {
+    /// What is due at `now`, oldest first, and the keys of records that do not open: one of those must not hide the others.
+    package static func due(
+        at now: Timestamp, in reader: BarrierReader, limit: Int
+    ) throws(VaultError) -> (duties: [Duty], damaged: [String]) {
         let range = KeyRange(from: prefix, to: timeKey(now + .seconds(1)))
         var duties: [Duty] = []
-        for entry in try reader.records(in: range, limit: limit) {
-            guard let record = try? JSONDecoder().decode(Record.self, from: Data(entry.value)), record.format == 1
-            else {
-                throw .integrity(record: entry.key)
+        var damaged: [String] = []
+        for key in try reader.keys(in: range, limit: limit) {
+            do throws(VaultError) {
+                if let record = try reader.record(at: key) { duties.append(try Duty(record, key)) }
+            } catch {
+                guard case .integrity = error.code else { throw error }
+                damaged.append(key)
             }
-            let parts = entry.key.dropFirst(prefix.count).split(separator: "/", maxSplits: 1)
-            guard parts.count == 2, let seconds = Int64(parts[0], radix: 16) else {
-                throw .integrity(record: entry.key)
-            }
-            duties.append(
-                Duty(
-                    due: Timestamp(epochSeconds: seconds), id: String(parts[1]), operation: record.operation,
-                    vault: record.vault.flatMap { VaultName($0) }, parameters: record.parameters))
         }
-        return duties
+        return (duties, damaged)
+    }
+
+    private init(_ bytes: [UInt8], _ key: String) throws(VaultError) {
+        let parts = key.dropFirst(Self.prefix.count).split(separator: "/", maxSplits: 1)
+        guard let record = try? JSONDecoder().decode(Record.self, from: Data(bytes)), record.format == 1,
+            parts.count == 2, let seconds = Int64(parts[0], radix: 16)
+        else { throw .integrity(record: key) }
+        self.init(
+            due: Timestamp(epochSeconds: seconds), id: String(parts[1]), operation: record.operation,
+            vault: record.vault.flatMap { VaultName($0) }, parameters: record.parameters)
     }
 }

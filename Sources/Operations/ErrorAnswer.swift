@@ -77,8 +77,8 @@ extension VaultError {
         switch answer.status {
         case 401: if let challenge { response.headers.append(("WWW-Authenticate", challenge)) }
         case 405: response.headers.append(("Allow", allowed.map(\.rawValue).joined(separator: ", ")))
-        case 429: response.headers.append(("Retry-After", "5"))
-        case 503: response.headers.append(("Retry-After", "10"))
+        case 429: response.headers.append(("Retry-After", String(retryAfter ?? 5)))
+        case 503: response.headers.append(("Retry-After", String(retryAfter ?? 10)))
         default: break
         }
         switch code {

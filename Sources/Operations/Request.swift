@@ -37,7 +37,8 @@ package final class Request: @unchecked Sendable {
     package var parameters: [(name: String, value: String)] = []
 
     package init(
-        method: Method?, host: String, authority: String? = nil, target: String, path: [String], query: Query, authorization: String?,
+        method: Method?, host: String, authority: String? = nil, target: String, path: [String], query: Query,
+        authorization: String?,
         ifNoneMatch: String? = nil, userAgent: String = "", clientRequestID: String? = nil, body: [UInt8] = [],
         peer: Peer,
         tlsVersion: String

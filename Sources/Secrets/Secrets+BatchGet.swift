@@ -72,8 +72,7 @@ extension Secrets {
                 let bundle = try bundle(name, version, call)
                 items.append(.init(name: item.name, result: .success(bundle)))
             } catch {
-                // A record that does not open is an alarm, not an item's result.
-                if case .integrity = error.code { throw error }
+                if case .integrity(let record)? = error.cause { call.noteAlarm(record: record) }
                 items.append(.init(name: item.name, result: .failure(error)))
             }
             guard let result = items.last?.result else { continue }

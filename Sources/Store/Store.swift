@@ -122,3 +122,11 @@ package enum StoreError: Error, Sendable, Equatable {
         }
     }
 }
+
+/// Keys that hold nothing but a mark, outside the barrier.
+package enum StoreMarks {
+    /// Present when a sync failed in an earlier run.
+    package static let syncFailed = "store/sync-failed"
+    /// Written to find out whether writing works.
+    package static let probe = "store/probe"
+}

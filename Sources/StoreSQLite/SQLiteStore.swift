@@ -178,9 +178,3 @@ package final class SQLiteStore: Store {
 
     deinit { Glibc.close(lock) }
 }
-
-/// Keys the store itself leaves behind.
-package enum StoreMarks {
-    /// Present when a sync failed in an earlier run; see `SQLiteStore.overwriteFailedCommit`.
-    package static let syncFailed = "store/sync-failed"
-}

@@ -12,6 +12,9 @@ struct SpaceReserve: ~Copyable, Sendable {
 
     init(path: String, bytes: Int) {
         (self.path, self.bytes) = (path, bytes)
+        // What an earlier run laid aside is still there.
+        var file = stat()
+        if stat(path, &file) == 0 { held.withLock { $0 = min(Int(file.st_size), bytes) } }
     }
 
     /// Gives back an eighth; false when nothing is left.
@@ -28,9 +31,9 @@ struct SpaceReserve: ~Copyable, Sendable {
     /// Takes the space again; true when all of it could be had and as much again stays free for others.
     borrowing func restore() -> Bool {
         held.withLock { held in
-            guard bytes > 0 else { return true }
+            guard held < bytes else { return true }
             var file = statvfs()
-            if held < bytes, statvfs(path, &file) == 0 || statvfs((path as String).folder, &file) == 0 {
+            if statvfs(path, &file) == 0 || statvfs((path as String).folder, &file) == 0 {
                 let free = Int(file.f_bavail) * Int(file.f_frsize)
                 guard free >= 2 * (bytes - held) else { return false }
             }

@@ -41,14 +41,16 @@ struct RunningServer {
         let server = try house.makeServer(group: group, tls: tls)
         for address in addresses {
             do { _ = try await server.listen(on: [address], port: port) } catch {
-                if optional.contains(address) { continue }
+                let code = (error as? IOError)?.errnoCode
+                if optional.contains(address), code == EADDRNOTAVAIL || code == EAFNOSUPPORT { continue }
                 house.close()
                 throw CommandFailure(
                     "cannot listen on \(address) port \(port): \(error); choose another with --port or --bind")
             }
         }
         let automation = Task { await house.automation.run() }
-        return RunningServer(house: house, server: server, group: group, automation: automation, termination: termination)
+        return RunningServer(
+            house: house, server: server, group: group, automation: automation, termination: termination)
     }
 
     /// Waits for SIGTERM or SIGINT, then finishes what is in flight and closes everything.

@@ -130,6 +130,19 @@ enum Passphrase {
 
     /// The bytes up to a line break or the end.
     private static func line(_ descriptor: Int32) throws -> SensitiveBytes {
+        var terminal = termios()
+        let isTerminal = tcgetattr(descriptor, &terminal) == 0
+        let visible = terminal
+        if isTerminal {
+            terminal.c_lflag &= ~tcflag_t(ECHO)
+            tcsetattr(descriptor, TCSAFLUSH, &terminal)
+        }
+        defer {
+            if isTerminal {
+                var visible = visible
+                tcsetattr(descriptor, TCSAFLUSH, &visible)
+            }
+        }
         var bytes = [UInt8](repeating: 0, count: 1_025)
         var count = 0
         defer { explicit_bzero(&bytes, bytes.count) }

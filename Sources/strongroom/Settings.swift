@@ -58,7 +58,9 @@ struct Settings: Sendable {
             }
             let days = vault.retentionDays ?? 90
             guard (7...90).contains(days) else { throw Self.wrong("vaults.retentionDays", "it must be from 7 to 90") }
-            vaults.append(.init(name: name, retentionDays: days, isPurgeProtected: vault.purgeProtection ?? false, isStrict: true))
+            vaults.append(
+                .init(name: name, retentionDays: days, isPurgeProtected: vault.purgeProtection ?? false, isStrict: true)
+            )
         }
     }
 
@@ -71,6 +73,8 @@ struct Settings: Sendable {
         for (name, path) in [("STRONGROOM_PORT", \Settings.port), ("STRONGROOM_PUBLIC_PORT", \Settings.publicPort)] {
             guard let value = environment[name] else { continue }
             guard let number = Int(value) else { throw Self.wrong(name, "it must be a number") }
+            // A port that nothing stands in front of is the one that clients see.
+            if path == \.port, publicPort == port { publicPort = number }
             self[keyPath: path] = number
         }
         let known: Set = [

@@ -48,14 +48,14 @@ final class SealedStore {
 
     func addDataKey(for domain: SealDomain) throws {
         try commit { (transaction) throws(VaultError) in
-            try Barrier.addDataKey(for: domain, kek: Self.kek, engine: engine, now: Self.now, in: transaction)
+            _ = try Barrier.addDataKey(for: domain, kek: Self.kek, engine: engine, now: Self.now, in: transaction)
         }
         try keyring.reload(from: reader, kek: Self.kek)
     }
 
     func rotateRoot() throws {
         try commit { (transaction) throws(VaultError) in
-            try Barrier.rotateRoot(kek: Self.kek, engine: engine, in: transaction)
+            _ = try Barrier.rotateRoot(kek: Self.kek, engine: engine, in: transaction)
         }
         try keyring.reload(from: reader, kek: Self.kek)
     }
