@@ -176,14 +176,6 @@ struct BarrierTests {
         #expect(try later.record(at: "vault/two/x") == Array("2".utf8))
     }
 
-    @Test("Keys for a purpose are the same in the next run and differ by purpose")
-    func purposes() throws {
-        let again = try Barrier.unseal(sealed.store.connection(), kek: SealedStore.kek, engine: sealed.engine)
-        let key = try sealed.keyring.purposeKey("paging")
-        #expect(SensitiveBytes.equal(key, try again.purposeKey("paging")))
-        #expect(!SensitiveBytes.equal(key, try again.purposeKey("other")))
-    }
-
     // MARK: Records
 
     @Test("A transaction that refuses leaves nothing sealed behind")
