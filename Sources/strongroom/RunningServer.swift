@@ -33,6 +33,7 @@ struct RunningServer {
     ) async throws -> RunningServer {
         // Before anybody is told that the server is ready.
         let termination = Signals.expectTermination()
+        Signals.expectHangup {}
         // No core dump may hold what the server holds.
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)

@@ -78,7 +78,8 @@ struct BarrierTests {
         let store = MemoryStore()
         let cost = try #require(ScryptCost(n: 1 << 15, r: 8, p: 1))
         try Barrier.initialize(
-            store, kek: SealedStore.kek, source: .passphrase(salt: [1, 2, 3], cost: cost), engine: sealed.engine, now: SealedStore.now)
+            store, kek: SealedStore.kek, source: .passphrase(salt: [1, 2, 3], cost: cost), engine: sealed.engine,
+            now: SealedStore.now)
         guard case .passphrase(let salt, let stored)? = try Barrier.kekSource(of: store.connection()) else {
             Issue.record("a passphrase was not said to be one")
             return
@@ -87,7 +88,9 @@ struct BarrierTests {
         #expect(stored == cost)
     }
 
-    @Test("A record of how the KEK is had that makes no sense is refused", arguments: [[], [1], [1, 3], [2, 1], [1, 2, 0, 0, 0, 9]] as [[UInt8]])
+    @Test(
+        "A record of how the KEK is had that makes no sense is refused",
+        arguments: [[], [1], [1, 3], [2, 1], [1, 2, 0, 0, 0, 9]] as [[UInt8]])
     func damagedSource(_ bytes: [UInt8]) throws {
         try sealed.overwrite("barrier/kek", with: bytes)
         #expect { try Barrier.kekSource(of: sealed.store.connection()) } throws: { isDamage($0, "barrier/kek") }
@@ -165,7 +168,9 @@ struct BarrierTests {
 
     @Test("A vault's records are gone with its data keys, and no other's are")
     func destroyed() throws {
-        let (one, two) = (SealDomain.vault(try #require(VaultName("one"))), SealDomain.vault(try #require(VaultName("two"))))
+        let (one, two) = (
+            SealDomain.vault(try #require(VaultName("one"))), SealDomain.vault(try #require(VaultName("two")))
+        )
         for domain in [one, two] { try sealed.addDataKey(for: domain) }
         try sealed.put("1", at: "vault/one/x", in: one)
         try sealed.put("2", at: "vault/two/x", in: two)

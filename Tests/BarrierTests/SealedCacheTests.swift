@@ -70,7 +70,8 @@ struct SealedCacheTests {
     @Test("A cache that holds next to nothing still answers right", arguments: [0, 1, 64 * 300])
     func small(_ bytes: Int) throws {
         let cache = SealedCache(bytes: bytes)
-        let reader = BarrierReader(connection: try sealed.store.connection(), cipher: RecordCipher(sealed.keyring), cache: cache)
+        let reader = BarrierReader(
+            connection: try sealed.store.connection(), cipher: RecordCipher(sealed.keyring), cache: cache)
         for number in 0..<200 { try sealed.put("\(number)", at: "room/\(number)") }
         for _ in 0..<2 {
             for number in 0..<200 { #expect(try reader.record(at: "room/\(number)") == Array("\(number)".utf8)) }
@@ -90,7 +91,9 @@ struct SealedCacheTests {
                     var stale = 0
                     while true {
                         let floor = told.value
-                        guard let bytes = try? reader.record(at: "room/a"), let seen = Int(String(decoding: bytes, as: UTF8.self)) else { return -1 }
+                        guard let bytes = try? reader.record(at: "room/a"),
+                            let seen = Int(String(decoding: bytes, as: UTF8.self))
+                        else { return -1 }
                         if seen < floor { stale += 1 }
                         if floor == 300 { return stale }
                         await Task.yield()

@@ -44,7 +44,9 @@ final class SealedStore {
         try commit { (transaction) throws(VaultError) in try transaction.put(Array(text.utf8), at: key, in: domain) }
     }
 
-    func text(at key: String) throws -> String? { try reader.record(at: key).map { String(decoding: $0, as: UTF8.self) } }
+    func text(at key: String) throws -> String? {
+        try reader.record(at: key).map { String(decoding: $0, as: UTF8.self) }
+    }
 
     func addDataKey(for domain: SealDomain) throws {
         try commit { (transaction) throws(VaultError) in
@@ -73,7 +75,8 @@ final class SealedStore {
     /// A second server that finds this store, with keys of its own to unwrap.
     func unsealed(with kek: SensitiveBytes = SealedStore.kek) throws -> BarrierReader {
         let connection = try store.connection()
-        return BarrierReader(connection: connection, cipher: RecordCipher(try Barrier.unseal(connection, kek: kek, engine: engine)))
+        return BarrierReader(
+            connection: connection, cipher: RecordCipher(try Barrier.unseal(connection, kek: kek, engine: engine)))
     }
 }
 

@@ -25,7 +25,8 @@ struct AES256GCMTests {
     }
 
     static let groups = try! WycheproofFile<Group>.load("aes_gcm_test.part1.json")
-    static let ours = groups.testGroups.filter { $0.keySize == 256 && $0.ivSize == 96 && $0.tagSize == 128 }.flatMap(\.tests)
+    static let ours = groups.testGroups.filter { $0.keySize == 256 && $0.ivSize == 96 && $0.tagSize == 128 }.flatMap(
+        \.tests)
     static let otherKeys = groups.testGroups.filter { $0.keySize != 256 }.flatMap(\.tests)
 
     @Test("Wycheproof: what was sealed opens, what was altered does not", arguments: ours)
@@ -41,7 +42,8 @@ struct AES256GCMTests {
         #expect(throws: CryptoError.self) { try AES256GCM(key: SensitiveBytes(vector.key.bytes), engine: engine) }
     }
 
-    @Test("Wycheproof: every vector is one of ours, of another key length, or of a nonce length that no interface takes")
+    @Test(
+        "Wycheproof: every vector is one of ours, of another key length, or of a nonce length that no interface takes")
     func allAccountedFor() {
         let otherNonces = Self.groups.testGroups.filter { $0.keySize == 256 && $0.ivSize != 96 }.flatMap(\.tests)
         #expect(Self.ours.count + Self.otherKeys.count + otherNonces.count == Self.groups.numberOfTests)
@@ -52,7 +54,9 @@ struct AES256GCMTests {
         let cipher = try AES256GCM(key: try engine.randomKey(count: 32), engine: engine)
         let plaintext = try engine.random(count: count)
         var sealed: [UInt8] = [0xAA]
-        try plaintext.withUnsafeBytes { try cipher.seal($0, associatedData: [1, 2], nonces: RandomPool(engine), into: &sealed) }
+        try plaintext.withUnsafeBytes {
+            try cipher.seal($0, associatedData: [1, 2], nonces: RandomPool(engine), into: &sealed)
+        }
         #expect(sealed.count == 1 + count + AES256GCM.overhead)
         let opened = try sealed.dropFirst().withUnsafeBytes { try cipher.open($0, associatedData: [1, 2]) }
         #expect(opened == plaintext)
@@ -65,7 +69,9 @@ struct AES256GCMTests {
         var seen: Set<[UInt8]> = []
         for _ in 0..<1_000 {
             var sealed: [UInt8] = []
-            try [UInt8](repeating: 0, count: 16).withUnsafeBytes { try cipher.seal($0, associatedData: [], nonces: pool, into: &sealed) }
+            try [UInt8](repeating: 0, count: 16).withUnsafeBytes {
+                try cipher.seal($0, associatedData: [], nonces: pool, into: &sealed)
+            }
             #expect(seen.insert(Array(sealed.prefix(AES256GCM.nonceCount))).inserted)
         }
     }

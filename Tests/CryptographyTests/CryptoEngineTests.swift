@@ -83,7 +83,8 @@ struct CryptoEngineTests {
 
     @Test("Wycheproof: HKDF-SHA-256 without salt and with a text as info", arguments: derivations.filter(\.isReachable))
     func hkdf(_ vector: HKDFCase) throws {
-        let made = try? engine.deriveKey(from: SensitiveBytes(vector.ikm.bytes), info: vector.infoText ?? "", count: vector.size)
+        let made = try? engine.deriveKey(
+            from: SensitiveBytes(vector.ikm.bytes), info: vector.infoText ?? "", count: vector.size)
         #expect(made?.withUnsafeBytes { Array($0) } == (vector.result == .invalid ? nil : vector.okm.bytes))
     }
 
@@ -92,7 +93,8 @@ struct CryptoEngineTests {
         let secret = try engine.randomKey(count: 32)
         #expect(throws: CryptoError.self) { try engine.deriveKey(from: secret, info: "x", count: 255 * 32 + 1) }
         let (first, again, other) = (
-            try engine.deriveKey(from: secret, info: "a"), try engine.deriveKey(from: secret, info: "a"), try engine.deriveKey(from: secret, info: "b")
+            try engine.deriveKey(from: secret, info: "a"), try engine.deriveKey(from: secret, info: "a"),
+            try engine.deriveKey(from: secret, info: "b")
         )
         #expect(SensitiveBytes.equal(first, again))
         #expect(!SensitiveBytes.equal(first, other))
@@ -116,7 +118,8 @@ struct CryptoEngineTests {
     /// RFC 7914 §12, first vector: n = 16, r = 1, p = 1 over empty texts.
     @Test("scrypt takes an empty passphrase and an empty salt")
     func emptyScrypt() throws {
-        let made = try engine.scrypt(SensitiveBytes([UInt8]()), salt: [], cost: try #require(ScryptCost(n: 16, r: 1, p: 1)), count: 64)
+        let made = try engine.scrypt(
+            SensitiveBytes([UInt8]()), salt: [], cost: try #require(ScryptCost(n: 16, r: 1, p: 1)), count: 64)
         #expect(
             made.withUnsafeBytes { Hex.encode($0) }
                 == "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf35e20c38d18906"
@@ -126,7 +129,8 @@ struct CryptoEngineTests {
     @Test(
         "Costs that are no power of two, or that could exhaust the server, are refused",
         arguments: [
-            (0, 8, 1), (1, 8, 1), (3, 8, 1), (1_000, 8, 1), (1 << 21, 8, 1), (1 << 14, 0, 1), (1 << 14, 17, 1), (1 << 14, 8, 0), (1 << 14, 8, 5),
+            (0, 8, 1), (1, 8, 1), (3, 8, 1), (1_000, 8, 1), (1 << 21, 8, 1), (1 << 14, 0, 1), (1 << 14, 17, 1),
+            (1 << 14, 8, 0), (1 << 14, 8, 5),
         ] as [(UInt64, UInt32, UInt32)])
     func costs(_ n: UInt64, _ r: UInt32, _ p: UInt32) {
         #expect(ScryptCost(n: n, r: r, p: p) == nil)

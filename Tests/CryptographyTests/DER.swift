@@ -11,7 +11,9 @@ enum DER {
 
     private static func value(_ tag: UInt8, _ content: [UInt8]) -> [UInt8] {
         let count = content.count
-        let length: [UInt8] = count < 128 ? [UInt8(count)] : count < 256 ? [0x81, UInt8(count)] : [0x82, UInt8(count >> 8), UInt8(count & 255)]
+        let length: [UInt8] =
+            count < 128
+            ? [UInt8(count)] : count < 256 ? [0x81, UInt8(count)] : [0x82, UInt8(count >> 8), UInt8(count & 255)]
         return [tag] + length + content
     }
 
@@ -19,6 +21,8 @@ enum DER {
     static func verifyingKey(n: [UInt8], e: [UInt8]) -> [UInt8] {
         let rsaEncryption: [UInt8] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00]
         let one = integer([1])
-        return sequence(integer([0]), sequence(rsaEncryption), octets(sequence(integer([0]), integer(n), integer(e), one, one, one, one, one, one)))
+        return sequence(
+            integer([0]), sequence(rsaEncryption),
+            octets(sequence(integer([0]), integer(n), integer(e), one, one, one, one, one, one)))
     }
 }

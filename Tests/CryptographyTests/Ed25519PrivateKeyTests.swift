@@ -75,6 +75,7 @@ struct Ed25519PrivateKeyTests {
     func publicKeys(_ count: Int) {
         #expect(
             !Ed25519PrivateKey.verify(
-                [], signature: [UInt8](repeating: 0, count: 64), publicKey: [UInt8](repeating: 1, count: count), engine: engine))
+                [], signature: [UInt8](repeating: 0, count: 64), publicKey: [UInt8](repeating: 1, count: count),
+                engine: engine))
     }
 }

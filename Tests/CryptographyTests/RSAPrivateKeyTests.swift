@@ -32,11 +32,14 @@ struct RSAPrivateKeyTests {
         var testDescription: String { "\(test.tcId) \(test.comment)" }
     }
 
-    static let verifications = try! WycheproofFile<VerifyGroup>.load("rsa_signature_2048_sha256_test.json").testGroups.flatMap { group in
-        group.tests.map { test in
-            Vector(key: DER.verifyingKey(n: group.publicKey.modulus.bytes, e: group.publicKey.publicExponent.bytes), test: test)
+    static let verifications = try! WycheproofFile<VerifyGroup>.load("rsa_signature_2048_sha256_test.json").testGroups
+        .flatMap { group in
+            group.tests.map { test in
+                Vector(
+                    key: DER.verifyingKey(n: group.publicKey.modulus.bytes, e: group.publicKey.publicExponent.bytes),
+                    test: test)
+            }
         }
-    }
 
     @Test("Wycheproof: signatures of RSASSA-PKCS1-v1_5 with SHA-256 are taken or refused", arguments: verifications)
     func verifies(_ vector: Vector) throws {
@@ -46,7 +49,9 @@ struct RSAPrivateKeyTests {
     }
 
     static let signatures = try! WycheproofFile<SignGroup>.load("rsa_pkcs1_2048_sig_gen_test.json").testGroups
-        .filter { $0.sha == "SHA-256" }.flatMap { group in group.tests.map { Vector(key: group.privateKeyPkcs8.bytes, test: $0) } }
+        .filter { $0.sha == "SHA-256" }.flatMap { group in
+            group.tests.map { Vector(key: group.privateKeyPkcs8.bytes, test: $0) }
+        }
 
     @Test("Wycheproof: signing gives the one signature there is", arguments: signatures)
     func signs(_ vector: Vector) throws {

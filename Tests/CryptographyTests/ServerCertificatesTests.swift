@@ -17,7 +17,8 @@ struct ServerCertificatesTests {
         let maker = ServerCertificates(engine)
         authority = try maker.makeAuthority(commonName: "Test CA", from: Self.start, to: Self.start + .days(3_650))
         server = try maker.makeServer(
-            hosts: ["*.vault.localhost", "login.localhost"], addresses: ["127.0.0.1", "::1"], authority: authority, from: Self.start,
+            hosts: ["*.vault.localhost", "login.localhost"], addresses: ["127.0.0.1", "::1"], authority: authority,
+            from: Self.start,
             to: Self.start + .days(397))
         folder = try TemporaryFolder()
         try folder.write(authority.certificate, to: "ca.pem")
@@ -43,7 +44,10 @@ struct ServerCertificatesTests {
     func verifies() throws {
         let time = String(Self.start.epochSeconds + 86_400)
         func verifies(_ more: String...) throws -> Bool {
-            let arguments = ["verify", "-x509_strict", "-purpose", "sslserver", "-attime", time, "-CAfile", "ca.pem"] + more + ["server.pem"]
+            let arguments =
+                ["verify", "-x509_strict", "-purpose", "sslserver", "-attime", time, "-CAfile", "ca.pem"] + more + [
+                    "server.pem"
+                ]
             return try openssl(arguments).status == 0
         }
         #expect(try verifies("-verify_hostname", "demo.vault.localhost"))
@@ -53,7 +57,9 @@ struct ServerCertificatesTests {
         #expect(try !verifies("-verify_hostname", "a.demo.vault.localhost"))
         #expect(try !verifies("-verify_hostname", "localhost"))
         #expect(try !verifies("-verify_ip", "127.0.0.2"))
-        #expect(try openssl(["verify", "-attime", String(Self.start.epochSeconds - 1), "-CAfile", "ca.pem", "server.pem"]).status != 0)
+        #expect(
+            try openssl(["verify", "-attime", String(Self.start.epochSeconds - 1), "-CAfile", "ca.pem", "server.pem"])
+                .status != 0)
         let end = (Self.start + .days(397)).epochSeconds + 1
         #expect(try openssl(["verify", "-attime", String(end), "-CAfile", "ca.pem", "server.pem"]).status != 0)
     }
@@ -62,8 +68,10 @@ struct ServerCertificatesTests {
     func fields() throws {
         let text = try openssl(["x509", "-in", "server.pem", "-noout", "-text"]).output
         for line in [
-            "Version: 3", "Issuer: CN = Test CA", "ecdsa-with-SHA256", "NIST CURVE: P-256", "CA:FALSE", "Digital Signature",
-            "TLS Web Server Authentication", "DNS:*.vault.localhost, DNS:login.localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1",
+            "Version: 3", "Issuer: CN = Test CA", "ecdsa-with-SHA256", "NIST CURVE: P-256", "CA:FALSE",
+            "Digital Signature",
+            "TLS Web Server Authentication",
+            "DNS:*.vault.localhost, DNS:login.localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1",
             "Not Before: Jan 15 08:00:00 2027 GMT",
         ] { #expect(text.contains(line), "\(line)") }
     }
@@ -71,7 +79,10 @@ struct ServerCertificatesTests {
     @Test("The authority signs servers and no further authorities")
     func authorityFields() throws {
         let text = try openssl(["x509", "-in", "ca.pem", "-noout", "-text"]).output
-        for line in ["CA:TRUE, pathlen:0", "Certificate Sign, CRL Sign", "X509v3 Basic Constraints: critical", "X509v3 Key Usage: critical"] {
+        for line in [
+            "CA:TRUE, pathlen:0", "Certificate Sign, CRL Sign", "X509v3 Basic Constraints: critical",
+            "X509v3 Key Usage: critical",
+        ] {
             #expect(text.contains(line), "\(line)")
         }
         #expect(!text.contains("TLS Web"))
@@ -90,7 +101,9 @@ struct ServerCertificatesTests {
         let other = try ServerCertificates(engine).makeServer(
             hosts: ["x.localhost"], addresses: [], authority: authority, from: Self.start, to: Self.start + .days(1))
         try folder.write(other.certificate, to: "other.pem")
-        let serials = try ["server.pem", "other.pem"].map { try openssl(["x509", "-in", $0, "-noout", "-serial"]).output }
+        let serials = try ["server.pem", "other.pem"].map {
+            try openssl(["x509", "-in", $0, "-noout", "-serial"]).output
+        }
         #expect(serials[0] != serials[1])
         #expect(!serials.contains { $0.contains("-") })
     }
@@ -99,11 +112,14 @@ struct ServerCertificatesTests {
     func malformedAuthority() {
         let broken = ServerCertificates.Issued(certificate: "nonsense", privateKey: authority.privateKey)
         #expect(throws: CryptoError.self) {
-            try ServerCertificates(engine).makeServer(hosts: ["x"], addresses: [], authority: broken, from: Self.start, to: Self.start)
+            try ServerCertificates(engine).makeServer(
+                hosts: ["x"], addresses: [], authority: broken, from: Self.start, to: Self.start)
         }
-        let keyless = ServerCertificates.Issued(certificate: authority.certificate, privateKey: SensitiveBytes("nonsense".utf8))
+        let keyless = ServerCertificates.Issued(
+            certificate: authority.certificate, privateKey: SensitiveBytes("nonsense".utf8))
         #expect(throws: CryptoError.self) {
-            try ServerCertificates(engine).makeServer(hosts: ["x"], addresses: [], authority: keyless, from: Self.start, to: Self.start)
+            try ServerCertificates(engine).makeServer(
+                hosts: ["x"], addresses: [], authority: keyless, from: Self.start, to: Self.start)
         }
     }
 }

@@ -4,7 +4,8 @@ import Testing
 struct Base64Tests {
     /// RFC 4648 §10.
     static let vectors = [
-        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy"),
+        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
+        ("foobar", "Zm9vYmFy"),
     ]
 
     @Test("Base64 encodes the vectors of RFC 4648", arguments: vectors)
@@ -32,7 +33,8 @@ struct Base64Tests {
     @Test(
         "Base64 with anything beside its alphabet is refused",
         arguments: [
-            "Zg", "Zg=", "Zg===", "=", "==", "====", "Z===", "Zm8", "Zm9v\n", " Zm9v", "Zm 9v", "Zm9v=", "Zm9v====", "Zg==Zg==", "Zm9=v",
+            "Zg", "Zg=", "Zg===", "=", "==", "====", "Z===", "Zm8", "Zm9v\n", " Zm9v", "Zm 9v", "Zm9v=", "Zm9v====",
+            "Zg==Zg==", "Zm9=v",
             "Zm9vé", "Zm9\u{0}",
         ])
     func refuses(_ text: String) {

@@ -21,7 +21,8 @@ struct ByteCodingTests {
     /// What was written, read in order; nil as soon as the bytes do not suffice.
     private func read(_ bytes: [UInt8]) -> Bool {
         var reader = ByteReader(bytes)
-        guard reader.byte() == 7, reader.integer(UInt16.self) == 0x0102, reader.integer(Int64.self) == -2, reader.string() == "é",
+        guard reader.byte() == 7, reader.integer(UInt16.self) == 0x0102, reader.integer(Int64.self) == -2,
+            reader.string() == "é",
             reader.blob().map({ Array($0) }) == [1, 2, 3], reader.guid() == GUID(high: 1, low: 2),
             let absent = reader.optionalString(), absent == nil, let text = reader.optionalString(), text == "x",
             let number = reader.optionalInteger(), number == -7, let flag = reader.optionalFlag(), flag == false,
@@ -49,7 +50,9 @@ struct ByteCodingTests {
         #expect(!read(bytes + [0]))
     }
 
-    @Test("A length beyond the end is no blob", arguments: [[0, 0, 0, 5, 1], [0xFF, 0xFF, 0xFF, 0xFF], [0x7F, 0xFF, 0xFF, 0xFF, 0]] as [[UInt8]])
+    @Test(
+        "A length beyond the end is no blob",
+        arguments: [[0, 0, 0, 5, 1], [0xFF, 0xFF, 0xFF, 0xFF], [0x7F, 0xFF, 0xFF, 0xFF, 0]] as [[UInt8]])
     func lengths(_ bytes: [UInt8]) {
         var reader = ByteReader(bytes)
         #expect(reader.blob() == nil)

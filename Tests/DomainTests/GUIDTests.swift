@@ -5,7 +5,9 @@ import Testing
 struct GUIDTests {
     private let text = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
 
-    @Test("A GUID is written as it was read, in lower case", arguments: ["f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6"])
+    @Test(
+        "A GUID is written as it was read, in lower case",
+        arguments: ["f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6"])
     func roundTrip(_ spelling: String) {
         #expect(GUID(spelling)?.description == text)
     }
@@ -14,9 +16,12 @@ struct GUIDTests {
         "What is not 8-4-4-4-12 hexadecimal digits is no GUID",
         arguments: [
             "", "f81d4fae", "f81d4fae7dec11d0a76500a0c91e6bf6", "{f81d4fae-7dec-11d0-a765-00a0c91e6bf6}",
-            "f81d4fae-7dec-11d0-a765-00a0c91e6bf", "f81d4fae-7dec-11d0-a765-00a0c91e6bf67", "f81d4fae-7dec-11d0-a76500a0-c91e6bf6",
-            "g81d4fae-7dec-11d0-a765-00a0c91e6bf6", " f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6 ",
-            "f81d4fae-7dec-11d0-a765-00a0c91e6bf\u{FF16}", "--------------------------------------", "f81d4fae_7dec_11d0_a765_00a0c91e6bf6",
+            "f81d4fae-7dec-11d0-a765-00a0c91e6bf", "f81d4fae-7dec-11d0-a765-00a0c91e6bf67",
+            "f81d4fae-7dec-11d0-a76500a0-c91e6bf6",
+            "g81d4fae-7dec-11d0-a765-00a0c91e6bf6", " f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+            "f81d4fae-7dec-11d0-a765-00a0c91e6bf6 ",
+            "f81d4fae-7dec-11d0-a765-00a0c91e6bf\u{FF16}", "--------------------------------------",
+            "f81d4fae_7dec_11d0_a765_00a0c91e6bf6",
         ])
     func refused(_ text: String) {
         #expect(GUID(text) == nil)
@@ -33,7 +38,10 @@ struct GUIDTests {
 
     @Test("GUIDs are ordered like their texts")
     func order() throws {
-        let texts = ["00000000-0000-0000-0000-000000000001", "00000000-0000-0001-0000-000000000000", "ffffffff-ffff-ffff-ffff-fffffffffffe"]
+        let texts = [
+            "00000000-0000-0000-0000-000000000001", "00000000-0000-0001-0000-000000000000",
+            "ffffffff-ffff-ffff-ffff-fffffffffffe",
+        ]
         #expect(texts.compactMap { GUID($0) }.sorted().map(\.description) == texts)
     }
 

@@ -14,7 +14,9 @@ struct HexTests {
         #expect(Hex.decode("") == [])
     }
 
-    @Test("Odd counts and other characters are refused", arguments: ["0", "0g", "0x10", " 00", "00 ", "é0", "\u{FF10}\u{FF10}"])
+    @Test(
+        "Odd counts and other characters are refused",
+        arguments: ["0", "0g", "0x10", " 00", "00 ", "é0", "\u{FF10}\u{FF10}"])
     func refuses(_ text: String) {
         #expect(Hex.decode(text) == nil)
     }

@@ -14,7 +14,9 @@ struct JSONLimitsTests {
 
     @Test("Thirty-two levels are within the limit and thirty-three are not", arguments: [("[", "]"), ("{\"a\":", "}")])
     func depth(_ open: String, _ close: String) {
-        func nested(_ levels: Int) -> String { String(repeating: open, count: levels) + "1" + String(repeating: close, count: levels) }
+        func nested(_ levels: Int) -> String {
+            String(repeating: open, count: levels) + "1" + String(repeating: close, count: levels)
+        }
         #expect(isWithin(nested(32)))
         #expect(!isWithin(nested(33)))
     }
@@ -33,8 +35,10 @@ struct JSONLimitsTests {
     @Test(
         "Two members of one name are refused, however they are spelled",
         arguments: [
-            #"{"a":1,"a":2}"#, #"{"a":1,"b":2,"a":3}"#, #"{"a":1,"\u0061":2}"#, #"{"\u0061":1,"\u0061":2}"#, #"{"x":{"a":1,"a":2}}"#, #"[{"a":1,"a":2}]"#,
-            #"{"é":1,"\u00e9":2}"#, #"{"":1,"":2}"#, #"{"a/b":1,"a\/b":2}"#, #"{"a" : 1 , "a" : 2}"#, #"{"a":{"b":1},"a":2}"#,
+            #"{"a":1,"a":2}"#, #"{"a":1,"b":2,"a":3}"#, #"{"a":1,"\u0061":2}"#, #"{"\u0061":1,"\u0061":2}"#,
+            #"{"x":{"a":1,"a":2}}"#, #"[{"a":1,"a":2}]"#,
+            #"{"é":1,"\u00e9":2}"#, #"{"":1,"":2}"#, #"{"a/b":1,"a\/b":2}"#, #"{"a" : 1 , "a" : 2}"#,
+            #"{"a":{"b":1},"a":2}"#,
             #"{"a":[1,2],"a":2}"#, #"{"\ud83d\udd11":1,"🔑":2}"#,
         ])
     func duplicates(_ text: String) {
@@ -43,12 +47,17 @@ struct JSONLimitsTests {
 
     @Test(
         "The same name in different objects, and as a value, is no duplicate",
-        arguments: [#"[{"a":1},{"a":1}]"#, #"{"a":{"a":{"a":1}}}"#, #"{"a":"a","b":"a"}"#, #"{"a":["a","a"],"b":"b"}"#, #"{"a":1,"A":2}"#])
+        arguments: [
+            #"[{"a":1},{"a":1}]"#, #"{"a":{"a":{"a":1}}}"#, #"{"a":"a","b":"a"}"#, #"{"a":["a","a"],"b":"b"}"#,
+            #"{"a":1,"A":2}"#,
+        ])
     func notDuplicates(_ text: String) {
         #expect(isWithin(text))
     }
 
-    @Test("What is not closed is no JSON", arguments: ["{", "[", "\"", "{\"a", "{\"a\\", "[\"a\\\"", "]", "}", "[]]", "{\"\\ud800\":1"])
+    @Test(
+        "What is not closed is no JSON",
+        arguments: ["{", "[", "\"", "{\"a", "{\"a\\", "[\"a\\\"", "]", "}", "[]]", "{\"\\ud800\":1"])
     func unclosed(_ text: String) {
         #expect(!isWithin(text))
     }
@@ -78,7 +87,8 @@ struct JSONLimitsTests {
     @Test(
         "A body that does not fit is refused with the member's name and without its value",
         arguments: [
-            (#"{"count":1}"#, "name"), (#"{"name":7}"#, "name"), (#"{"name":"x","count":"hush"}"#, "count"), (#"{"name":null}"#, "name"),
+            (#"{"count":1}"#, "name"), (#"{"name":7}"#, "name"), (#"{"name":"x","count":"hush"}"#, "count"),
+            (#"{"name":null}"#, "name"),
             (#"{"name":"x","count":true}"#, "count"), (#"{"name":"x","count":[]}"#, "count"),
         ])
     func decoding(_ text: String, _ member: String) throws {
@@ -88,19 +98,29 @@ struct JSONLimitsTests {
         #expect(!error.message.contains("hush"))
     }
 
-    @Test("A number that is no whole number of 64 bits is refused", arguments: ["1.5", "1e99", "9223372036854775808", "-1e-1"])
+    @Test(
+        "A number that is no whole number of 64 bits is refused",
+        arguments: ["1.5", "1e99", "9223372036854775808", "-1e-1"])
     func numbers(_ number: String) {
         #expect(throws: VaultError.self) { try Body.fromJSON(Array(#"{"name":"x","count":\#(number)}"#.utf8)) }
     }
 
-    @Test("What is no JSON is refused", arguments: ["", " ", "nonsense", "{", "{'name':'x'}", "{\"name\":\"x\"}}", "{\"name\":\"x\",}", "[\"x\",\n]", "{,}", "{\"name\":\"x\",,\"count\":1}", "\u{0}", "[]", "7", "{\"name\":\"a\u{1}b\"}", "{\"name\":\"\\ud800\"}", "{\"name\":\"x\"} x"])
+    @Test(
+        "What is no JSON is refused",
+        arguments: [
+            "", " ", "nonsense", "{", "{'name':'x'}", "{\"name\":\"x\"}}", "{\"name\":\"x\",}", "[\"x\",\n]", "{,}",
+            "{\"name\":\"x\",,\"count\":1}", "\u{0}", "[]", "7", "{\"name\":\"a\u{1}b\"}", "{\"name\":\"\\ud800\"}",
+            "{\"name\":\"x\"} x",
+        ])
     func noJSON(_ text: String) throws {
         #expect(throws: VaultError.self) { try Body.fromJSON(Array(text.utf8)) }
     }
 
     @Test("Bytes that are no UTF-8 are refused")
     func noUTF8() {
-        #expect(throws: VaultError.self) { try Body.fromJSON(Array(#"{"name":""#.utf8) + [0xC3, 0x28] + Array(#""}"#.utf8)) }
+        #expect(throws: VaultError.self) {
+            try Body.fromJSON(Array(#"{"name":""#.utf8) + [0xC3, 0x28] + Array(#""}"#.utf8))
+        }
     }
 
     @Test("Unknown members are passed over")

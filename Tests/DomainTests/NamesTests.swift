@@ -2,7 +2,12 @@ import Domain
 import Testing
 
 struct VaultNameTests {
-    @Test("A vault's name is kept in lower case", arguments: [("demo", "demo"), ("My-Vault1", "my-vault1"), ("abc", "abc"), ("a1234567890123456789012z", "a1234567890123456789012z")])
+    @Test(
+        "A vault's name is kept in lower case",
+        arguments: [
+            ("demo", "demo"), ("My-Vault1", "my-vault1"), ("abc", "abc"),
+            ("a1234567890123456789012z", "a1234567890123456789012z"),
+        ])
     func accepts(_ text: String, _ name: String) {
         #expect(VaultName(text)?.description == name)
     }
@@ -10,7 +15,8 @@ struct VaultNameTests {
     @Test(
         "What the service refuses as a vault's name is none",
         arguments: [
-            "", "ab", "a12345678901234567890123z", "1abc", "-abc", "abc-", "a--b", "a_b", "a.b", "a b", "äbc", "abc\u{0}", "abc/", "K\u{212A}elvin",
+            "", "ab", "a12345678901234567890123z", "1abc", "-abc", "abc-", "a--b", "a_b", "a.b", "a b", "äbc",
+            "abc\u{0}", "abc/", "K\u{212A}elvin",
         ])
     func refuses(_ text: String) {
         #expect(VaultName(text) == nil)
@@ -42,7 +48,9 @@ struct ObjectNameTests {
         #expect((ObjectName("a\(character)b") != nil) == isAllowed)
     }
 
-    @Test("Nothing beyond ASCII is a name", arguments: ["é", "naïve", "\u{212A}", "a\u{301}", "🔑", "\u{FF41}", "a\u{200B}"])
+    @Test(
+        "Nothing beyond ASCII is a name",
+        arguments: ["é", "naïve", "\u{212A}", "a\u{301}", "🔑", "\u{FF41}", "a\u{200B}"])
     func unicode(_ text: String) {
         #expect(ObjectName(text) == nil)
     }
@@ -57,14 +65,18 @@ struct ObjectVersionTests {
 
     @Test(
         "Anything else is no version",
-        arguments: ["", "0123456789abcdef", "0123456789abcdef0123456789abcdeg", "0123456789abcdef0123456789abcdef0", "01234567-89ab-cdef-0123-456789abcdef"])
+        arguments: [
+            "", "0123456789abcdef", "0123456789abcdef0123456789abcdeg", "0123456789abcdef0123456789abcdef0",
+            "01234567-89ab-cdef-0123-456789abcdef",
+        ])
     func refuses(_ text: String) {
         #expect(ObjectVersion(text) == nil)
     }
 
     @Test("All 128 bits are random")
     func random() {
-        #expect(ObjectVersion(random: [UInt8](repeating: 0xFF, count: 16)).description == String(repeating: "f", count: 32))
+        #expect(
+            ObjectVersion(random: [UInt8](repeating: 0xFF, count: 16)).description == String(repeating: "f", count: 32))
         #expect(ObjectVersion(random: (0..<16).map { UInt8($0) }).description == "000102030405060708090a0b0c0d0e0f")
     }
 }

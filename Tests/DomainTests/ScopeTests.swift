@@ -8,8 +8,10 @@ struct ScopeTests {
     @Test(
         "A scope says its level",
         arguments: [
-            (subscription, Scope.Level.subscription), (subscription + "/resourceGroups/Group_1", .resourceGroup), (vault, .vault),
-            (vault + "/secrets/Name", .object), (vault + "/keys/name", .object), (vault + "/certificates/name", .object),
+            (subscription, Scope.Level.subscription), (subscription + "/resourceGroups/Group_1", .resourceGroup),
+            (vault, .vault),
+            (vault + "/secrets/Name", .object), (vault + "/keys/name", .object),
+            (vault + "/certificates/name", .object),
         ])
     func levels(_ text: String, _ level: Scope.Level) {
         #expect(Scope(text)?.level == level)
@@ -21,12 +23,16 @@ struct ScopeTests {
     @Test(
         "Anything else is no scope",
         arguments: [
-            "", "/", "//", subscription.dropFirst().description, "/subscriptions", "/subscriptions/", "/subscriptions/nonsense",
+            "", "/", "//", subscription.dropFirst().description, "/subscriptions", "/subscriptions/",
+            "/subscriptions/nonsense",
             subscription + "/resourceGroups", subscription + "/resourceGroups/", subscription + "/resourceGroups/ends.",
             subscription + "/resourceGroups/a b", subscription + "/groups/g", subscription + "//resourceGroups/g",
-            subscription + "/resourceGroups/g/providers/Microsoft.KeyVault", subscription + "/resourceGroups/g/providers/Microsoft.Compute/vaults/demo",
-            subscription + "/resourceGroups/../providers/Microsoft.KeyVault/vaults/demo", vault + "/secrets", vault + "/secrets/", vault + "/secrets/a/b",
-            vault + "/secrets/..", vault + "/things/name", vault + "//secrets/name", vault + "/secrets/a%2Fb", vault + "-", vault + "/secrets/name//",
+            subscription + "/resourceGroups/g/providers/Microsoft.KeyVault",
+            subscription + "/resourceGroups/g/providers/Microsoft.Compute/vaults/demo",
+            subscription + "/resourceGroups/../providers/Microsoft.KeyVault/vaults/demo", vault + "/secrets",
+            vault + "/secrets/", vault + "/secrets/a/b",
+            vault + "/secrets/..", vault + "/things/name", vault + "//secrets/name", vault + "/secrets/a%2Fb",
+            vault + "-", vault + "/secrets/name//",
         ])
     func refuses(_ text: String) {
         #expect(Scope(text) == nil)
@@ -44,7 +50,9 @@ struct ScopeTests {
         #expect(vault.description == Self.vault)
     }
 
-    @Test("A resource group has a name of 1 to 90 characters", arguments: [("a", true), ("a.b-c_(d)", true), ("", false), (".", false), ("é", false)])
+    @Test(
+        "A resource group has a name of 1 to 90 characters",
+        arguments: [("a", true), ("a.b-c_(d)", true), ("", false), (".", false), ("é", false)])
     func resourceGroups(_ name: String, _ isName: Bool) {
         #expect(Scope.isResourceGroupName(name) == isName)
         #expect(Scope.isResourceGroupName(String(repeating: "x", count: 90)))

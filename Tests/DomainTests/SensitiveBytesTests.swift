@@ -9,7 +9,10 @@ struct SensitiveBytesTests {
         struct Holder { let secret: SensitiveBytes }
         var dumped = ""
         dump(Holder(secret: secret), to: &dumped)
-        let texts = ["\(secret)", String(describing: secret), String(reflecting: secret), "\(Holder(secret: secret))", "\(Optional(secret) as Any)", dumped]
+        let texts = [
+            "\(secret)", String(describing: secret), String(reflecting: secret), "\(Holder(secret: secret))",
+            "\(Optional(secret) as Any)", dumped,
+        ]
         for text in texts { #expect(!text.contains("hunter") && !text.contains("104")) }
         #expect("\(secret)" == "<15 sensitive bytes>")
         #expect(Mirror(reflecting: secret).children.isEmpty)
@@ -30,7 +33,10 @@ struct SensitiveBytesTests {
 
     @Test(
         "Equal means byte for byte",
-        arguments: [("", "", true), ("a", "a", true), ("a", "b", false), ("a", "ab", false), ("abc", "abd", false), ("xbc", "abc", false)])
+        arguments: [
+            ("", "", true), ("a", "a", true), ("a", "b", false), ("a", "ab", false), ("abc", "abd", false),
+            ("xbc", "abc", false),
+        ])
     func equality(_ left: String, _ right: String, _ isEqual: Bool) {
         #expect(SensitiveBytes.equal(SensitiveBytes(left.utf8), SensitiveBytes(right.utf8)) == isEqual)
         #expect(constantTimeEqual(Array(left.utf8), Array(right.utf8)) == isEqual)

@@ -21,7 +21,8 @@ struct TimestampTests {
         "Times of fewer parts are read",
         arguments: [
             ("2016-01-05", 1_451_952_000_000_000_000), ("2016-01-05T01:32:01Z", 1_451_957_521_000_000_000),
-            ("2016-01-05T01:32:01.5Z", 1_451_957_521_500_000_000), ("2016-01-05T01:32:01.123456789Z", 1_451_957_521_123_456_789),
+            ("2016-01-05T01:32:01.5Z", 1_451_957_521_500_000_000),
+            ("2016-01-05T01:32:01.123456789Z", 1_451_957_521_123_456_789),
         ] as [(String, Int64)])
     func reads(_ text: String, _ nanoseconds: Int64) {
         #expect(Timestamp(iso8601: text)?.nanoseconds == nanoseconds)
@@ -30,9 +31,12 @@ struct TimestampTests {
     @Test(
         "What is no UTC time is refused",
         arguments: [
-            "", "2016", "2016-1-5", "2016-13-01", "2016-00-01", "2016-02-30", "2015-02-29", "2100-02-29", "2016-01-32", "2016-01-05T",
-            "2016-01-05T24:00:00Z", "2016-01-05T01:60:00Z", "2016-01-05T01:32:60Z", "2016-01-05T01:32:01", "2016-01-05T01:32:01+01:00",
-            "2016-01-05T01:32:01.Z", "2016-01-05T01:32:01.1234567890Z", "2016-01-05 01:32:01Z", "2016/01/05", "1066-10-14", "9999-12-31",
+            "", "2016", "2016-1-5", "2016-13-01", "2016-00-01", "2016-02-30", "2015-02-29", "2100-02-29", "2016-01-32",
+            "2016-01-05T",
+            "2016-01-05T24:00:00Z", "2016-01-05T01:60:00Z", "2016-01-05T01:32:60Z", "2016-01-05T01:32:01",
+            "2016-01-05T01:32:01+01:00",
+            "2016-01-05T01:32:01.Z", "2016-01-05T01:32:01.1234567890Z", "2016-01-05 01:32:01Z", "2016/01/05",
+            "1066-10-14", "9999-12-31",
             "2016-01-05Z", "+016-01-05", "2016-01-0\u{663}",
         ])
     func refuses(_ text: String) {
@@ -45,19 +49,25 @@ struct TimestampTests {
         gregorian.timeZone = .gmt
         for days in stride(from: Int64(-98_000), through: 120_000, by: 997) {
             let date = CivilDate(daysSinceEpoch: days)
-            let parts = gregorian.dateComponents([.year, .month, .day], from: Date(timeIntervalSince1970: Double(days) * 86_400))
-            #expect((Int(date.year), Int(date.month), Int(date.day)) == (parts.year, parts.month, parts.day), "day \(days)")
+            let parts = gregorian.dateComponents(
+                [.year, .month, .day], from: Date(timeIntervalSince1970: Double(days) * 86_400))
+            #expect(
+                (Int(date.year), Int(date.month), Int(date.day)) == (parts.year, parts.month, parts.day), "day \(days)")
             #expect(date.daysSinceEpoch == days)
         }
     }
 
-    @Test("Seconds beyond what nanoseconds can hold are cut, not overflowed", arguments: [Int64.max, Int64.min, 1 << 40, -(1 << 40)])
+    @Test(
+        "Seconds beyond what nanoseconds can hold are cut, not overflowed",
+        arguments: [Int64.max, Int64.min, 1 << 40, -(1 << 40)])
     func clamps(_ seconds: Int64) {
         let time = Timestamp(epochSeconds: seconds)
         #expect((time.nanoseconds > 0) == (seconds > 0))
     }
 
-    @Test("Whole seconds round towards the past", arguments: [(-1, -1), (-1_000_000_000, -1), (-1_000_000_001, -2), (999_999_999, 0)] as [(Int64, Int64)])
+    @Test(
+        "Whole seconds round towards the past",
+        arguments: [(-1, -1), (-1_000_000_000, -1), (-1_000_000_001, -2), (999_999_999, 0)] as [(Int64, Int64)])
     func floors(_ nanoseconds: Int64, _ seconds: Int64) {
         #expect(Timestamp(nanoseconds: nanoseconds).epochSeconds == seconds)
     }

@@ -25,7 +25,8 @@ struct FailingDiskTests {
         }
     }
 
-    @Test("Wherever the process stops or the power is cut, nothing acknowledged is lost and nothing refused took effect")
+    @Test(
+        "Wherever the process stops or the power is cut, nothing acknowledged is lost and nothing refused took effect")
     func stops() async throws {
         // A stop at a read leaves the files as one at the next write does.
         let kinds: FaultDisk.Kinds = [.write, .sync, .truncate]
@@ -50,7 +51,9 @@ struct FailingDiskTests {
     func stopsAmongMany() async throws {
         let template = try await Self.template.value
         let kinds: FaultDisk.Kinds = [.write, .sync, .truncate]
-        let calls = try await countCalls(kinds) { house in _ = try await Self.setMany(by: try await Self.manyCallers(house)) }
+        let calls = try await countCalls(kinds) { house in
+            _ = try await Self.setMany(by: try await Self.manyCallers(house))
+        }
         try await forEach(1...calls) { nth in
             let disk = FaultDisk()
             let house = try await open(disk)
@@ -63,7 +66,9 @@ struct FailingDiskTests {
                 try house.folder.copyFiles(["audit-checkpoints.jsonl"], to: folder)
                 let after = try await Aftermath(folder, other: template.other)
                 for name in acknowledged {
-                    #expect(try await after.admin.get(name).json["value"].string == name, "stopped at call \(nth), kept \(kept)")
+                    #expect(
+                        try await after.admin.get(name).json["value"].string == name,
+                        "stopped at call \(nth), kept \(kept)")
                 }
                 #expect(try after.house.audit().report.fault == nil, "stopped at call \(nth), kept \(kept)")
             }
@@ -87,7 +92,8 @@ struct FailingDiskTests {
             let house = try await TestHouse.open(in: salvaged)
             let client = try await house.caller(roles: House.allRoles)
             for vault in ["demo", "other", "locked"] {
-                #expect(try await client.set("a", "works", in: vault).status == 200, "stopped at call \(nth) of \(calls)")
+                #expect(
+                    try await client.set("a", "works", in: vault).status == 200, "stopped at call \(nth) of \(calls)")
             }
             #expect(try house.audit().report.fault == nil, "stopped at call \(nth) of \(calls)")
         }
@@ -142,14 +148,18 @@ struct FailingDiskTests {
     private static func setMany(by callers: [Caller]) async throws -> [String] {
         try await withThrowingTaskGroup(of: String?.self) { group in
             for (number, caller) in callers.enumerated() {
-                group.addTask { try await caller.set("many-\(number)", "many-\(number)").status == 200 ? "many-\(number)" : nil }
+                group.addTask {
+                    try await caller.set("many-\(number)", "many-\(number)").status == 200 ? "many-\(number)" : nil
+                }
             }
             return try await group.reduce(into: []) { names, name in if let name { names.append(name) } }
         }
     }
 
     /// A few at a time: each spends most of its time waiting for threads to end.
-    private func forEach(_ numbers: some Sequence<Int>, _ body: @escaping @Sendable (Int) async throws -> Void) async throws {
+    private func forEach(_ numbers: some Sequence<Int>, _ body: @escaping @Sendable (Int) async throws -> Void)
+        async throws
+    {
         try await withThrowingTaskGroup(of: Void.self) { group in
             var running = 0
             for number in numbers {

@@ -24,9 +24,11 @@ struct Script {
         .change("a", .set(value: "a1")), .change("a", .set(value: "a2")), .get("a"), .withoutToken, .getAsOther("a"),
         .change("b", .set(value: "b1")), .change("b", .setContentType("text/plain")), .get("b"), .absent,
         .assignRole, .getAsOther("b"), .change("a", .delete), .get("a"), .change("a", .set(value: "a3")),
-        .change("c", .set(value: String(repeating: "c", count: 20_000))), .change("a", .recover), .get("a"), .backup("a"),
+        .change("c", .set(value: String(repeating: "c", count: 20_000))), .change("a", .recover), .get("a"),
+        .backup("a"),
         .change("b", .delete), .change("b", .purge), .get("b"), .list, .badBody, .change("a", .setContentType("x/y")),
-        .change("b", .set(value: "b2")), .removeRole, .getAsOther("a"), .change("c", .delete), .batch, .change("d", .set(value: "d1")),
+        .change("b", .set(value: "b2")), .removeRole, .getAsOther("a"), .change("c", .delete), .batch,
+        .change("d", .set(value: "d1")),
         .change("a", .set(value: "a4")), .get("d"),
     ]
 
@@ -52,7 +54,9 @@ struct Script {
         admin = try await house.admin()
         self.other = try Caller(other, in: house)
         // Signing asks the store for the key: before the faults begin.
-        for caller in [admin, self.other] { for resource in [.vault, .management] as [Authority.Resource] { _ = try caller.token(for: resource) } }
+        for caller in [admin, self.other] {
+            for resource in [.vault, .management] as [Authority.Resource] { _ = try caller.token(for: resource) }
+        }
     }
 
     /// - Parameter hasStopped: whether the process would be dead by now, so that an answer that could not be served reached nobody.
@@ -73,10 +77,12 @@ struct Script {
             let status = next.apply(change, to: name)
             if note(try await admin.change(name, change), status, hasStopped, orElse: (next, hasRole)) { model = next }
         case .assignRole:
-            let response = try await admin.assign(Self.secretsUser, to: other.client, at: house.scope(ofVault: "demo"), id: assignment)
+            let response = try await admin.assign(
+                Self.secretsUser, to: other.client, at: house.scope(ofVault: "demo"), id: assignment)
             if note(response, 201, hasStopped, orElse: (model, true)) { hasRole = true }
         case .removeRole:
-            let response = try await admin.manage(.delete, Caller.assignment(assignment, at: house.scope(ofVault: "demo")))
+            let response = try await admin.manage(
+                .delete, Caller.assignment(assignment, at: house.scope(ofVault: "demo")))
             if note(response, hasRole ? 200 : 404, hasStopped, orElse: (model, false)) { hasRole = false }
         case .get(let name):
             let response = try await admin.get(name)
@@ -90,11 +96,15 @@ struct Script {
         case .backup(let name):
             _ = note(try await admin.send(.post, "/secrets/\(name)/backup"), model.status(of: name), hasStopped)
         case .batch:
-            _ = note(try await admin.send(.post, "/secrets:batchGet", #"{"items":[{"name":"a"},{"name":"absent"}]}"#), 200, hasStopped)
+            _ = note(
+                try await admin.send(.post, "/secrets:batchGet", #"{"items":[{"name":"a"},{"name":"absent"}]}"#), 200,
+                hasStopped)
         case .list:
             let response = try await admin.send(.get, "/secrets")
             if note(response, 200, hasStopped) {
-                let live = model.secrets.filter { !$0.value.isDeleted }.map { "https://demo.vault.localhost:8443/secrets/\($0.key)" }
+                let live = model.secrets.filter { !$0.value.isDeleted }.map {
+                    "https://demo.vault.localhost:8443/secrets/\($0.key)"
+                }
                 #expect(response.json["value"].array.compactMap { $0["id"].string } == live.sorted(), circumstances)
             }
         }

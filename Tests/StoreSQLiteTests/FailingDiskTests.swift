@@ -21,7 +21,9 @@ struct FailingDiskTests {
         try store.write { (batch) throws(StoreError) in try batch.put([1], at: key) }
     }
 
-    @Test("After a failed sync the store takes no more writes until it is opened anew", arguments: [FaultDisk.Kinds.sync, .write])
+    @Test(
+        "After a failed sync the store takes no more writes until it is opened anew",
+        arguments: [FaultDisk.Kinds.sync, .write])
     func failedCommit(_ kind: FaultDisk.Kinds) throws {
         let store = try open()
         try put("acknowledged", in: store)

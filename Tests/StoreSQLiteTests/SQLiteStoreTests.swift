@@ -23,7 +23,8 @@ struct SQLiteStoreTests {
         try law.check(store)
     }
 
-    @Test("SQLite keeps the contract when every commit moves pages into the database file", arguments: StoreContract.laws)
+    @Test(
+        "SQLite keeps the contract when every commit moves pages into the database file", arguments: StoreContract.laws)
     func keepsTheContractWithACheckpointAfterEveryBatch(_ law: StoreLaw) throws {
         var options = SQLiteStore.Options()
         options.reserveBytes = 0
@@ -92,7 +93,9 @@ struct SQLiteStoreTests {
     func damagedPage() throws {
         let store = try open()
         try store.write { (batch) throws(StoreError) in
-            for number in 0..<2_000 { try batch.put([UInt8](repeating: UInt8(number & 255), count: 64), at: "key/\(number)") }
+            for number in 0..<2_000 {
+                try batch.put([UInt8](repeating: UInt8(number & 255), count: 64), at: "key/\(number)")
+            }
         }
         store.close()
         var bytes = try folder.bytes(of: "strongroom.db")
@@ -119,7 +122,9 @@ struct SQLiteStoreTests {
         options.reserveBytes = 80_000
         let store = try SQLiteStore(folder: folder.path, options: options)
         defer { store.close() }
-        func size() throws -> Int? { try FileManager.default.attributesOfItem(atPath: folder.file("reserve"))[.size] as? Int }
+        func size() throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: folder.file("reserve"))[.size] as? Int
+        }
         try #expect(size() == 80_000)
         #expect(store.releaseReserve())
         try #expect(size() == 70_000)

@@ -95,7 +95,9 @@ private final class MemoryConnection: StoreConnection {
     init(_ current: @escaping () -> Entries) { self.current = current }
 
     func value(at key: String) throws(StoreError) -> [UInt8]? { entries.value(at: key) }
-    func entries(in range: KeyRange, limit: Int) throws(StoreError) -> [StoreEntry] { entries.entries(in: range, limit: limit) }
+    func entries(in range: KeyRange, limit: Int) throws(StoreError) -> [StoreEntry] {
+        entries.entries(in: range, limit: limit)
+    }
     func lastEntry(in range: KeyRange) throws(StoreError) -> StoreEntry? { entries.lastEntry(in: range) }
 
     func snapshot<Value, Failure: Error>(_ body: () throws(Failure) -> Value) throws(Failure) -> Value {
@@ -111,7 +113,9 @@ private final class MemoryBatch: StoreBatch {
     init(_ entries: Entries) { self.entries = entries }
 
     func value(at key: String) throws(StoreError) -> [UInt8]? { entries.value(at: key) }
-    func entries(in range: KeyRange, limit: Int) throws(StoreError) -> [StoreEntry] { entries.entries(in: range, limit: limit) }
+    func entries(in range: KeyRange, limit: Int) throws(StoreError) -> [StoreEntry] {
+        entries.entries(in: range, limit: limit)
+    }
     func lastEntry(in range: KeyRange) throws(StoreError) -> StoreEntry? { entries.lastEntry(in: range) }
     func put(_ value: [UInt8], at key: String) throws(StoreError) { entries.put(value, at: key) }
     func remove(_ key: String) throws(StoreError) { entries.remove(key) }

@@ -30,7 +30,8 @@ package enum StoreContract {
         StoreLaw("an empty value is there, and empty") { store in
             try write(store) { try $0.put([], at: "key") }
             try #expect(store.connection().value(at: "key") == [])
-            try #expect(store.connection().entries(in: KeyRange(prefix: "k"), limit: 9) == [StoreEntry(key: "key", value: [])])
+            try #expect(
+                store.connection().entries(in: KeyRange(prefix: "k"), limit: 9) == [StoreEntry(key: "key", value: [])])
         },
         StoreLaw("a key may be long") { store in
             let key = "long/" + String(repeating: "x", count: 8_192)
@@ -266,7 +267,9 @@ package enum StoreContract {
                         try batch.remove(key)
                         next[key] = nil
                     } else {
-                        let value = (0..<Int.random(in: 0..<9, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+                        let value = (0..<Int.random(in: 0..<9, using: &random)).map { _ in
+                            UInt8.random(in: 0...255, using: &random)
+                        }
                         try batch.put(value, at: key)
                         next[key] = value
                     }

@@ -35,7 +35,8 @@ package final class Caller: @unchecked Sendable {
         version: String? = "7.4", authorization: Authorization = .own, ifNoneMatch: String? = nil
     ) async throws -> Response {
         let parts = target.split(separator: "?", maxSplits: 1)
-        var items: [(name: String, value: String)] = (parts.count > 1 ? parts[1] : "").split(separator: "&").map { item in
+        var items: [(name: String, value: String)] = (parts.count > 1 ? parts[1] : "").split(separator: "&").map {
+            item in
             let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             return (pair[0].lowercased(), pair.count > 1 ? String(pair[1]) : "")
         }
@@ -47,8 +48,10 @@ package final class Caller: @unchecked Sendable {
             case .header(let text): text
             }
         let request = Request(
-            method: method, host: host, authority: host + ":8443", target: target, path: (parts.first ?? "").split(separator: "/").map(String.init),
-            query: Query(items), authorization: header, ifNoneMatch: ifNoneMatch, userAgent: "test", body: Array(body.utf8),
+            method: method, host: host, authority: host + ":8443", target: target,
+            path: (parts.first ?? "").split(separator: "/").map(String.init),
+            query: Query(items), authorization: header, ifNoneMatch: ifNoneMatch, userAgent: "test",
+            body: Array(body.utf8),
             peer: Peer(address: "192.0.2.7", isIPv6: false), tlsVersion: "TLS1_3")
         return await house.house.dispatcher.respond(request, on: lane)
     }
@@ -65,7 +68,8 @@ package final class Caller: @unchecked Sendable {
         guard let application = house.house.directory.application(client.id) else { return "unknown" }
         let keys = SigningKeys(try SigningKeyTable.load(from: lane.reader, engine: house.house.engine))
         let token = try TokenIssuer(authority: house.house.authority, keys: keys).accessToken(
-            for: application, audience: house.house.authority.url(of: resource), tokenID: GUID(high: 1, low: 2), now: now)
+            for: application, audience: house.house.authority.url(of: resource), tokenID: GUID(high: 1, low: 2),
+            now: now)
         let text = token.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         tokens[resource] = (text, now)
         return text
@@ -89,7 +93,9 @@ extension TestHouse {
 
     package var subscription: String { "/subscriptions/\(house.instance.subscription)" }
     package var resourceGroup: String { subscription + "/resourceGroups/\(house.configuration.resourceGroup)" }
-    package func scope(ofVault vault: String) -> String { resourceGroup + "/providers/Microsoft.KeyVault/vaults/\(vault)" }
+    package func scope(ofVault vault: String) -> String {
+        resourceGroup + "/providers/Microsoft.KeyVault/vaults/\(vault)"
+    }
 }
 
 extension Caller {
@@ -125,11 +131,14 @@ extension Caller {
     /// Asks for a change of a secret.
     ///
     /// - Parameter backup: the blob to restore from, when the change is a restoration.
-    package func change(_ name: String, _ change: SecretModel.Change, backup: String = "", in vault: String = "demo") async throws -> Response {
+    package func change(_ name: String, _ change: SecretModel.Change, backup: String = "", in vault: String = "demo")
+        async throws -> Response
+    {
         let host = TestHouse.vaultHost(vault)
         switch change {
         case .set(let value): return try await set(name, value, in: vault)
-        case .setContentType(let type): return try await send(.patch, "/secrets/\(name)", #"{"contentType":"\#(type)"}"#, on: host)
+        case .setContentType(let type):
+            return try await send(.patch, "/secrets/\(name)", #"{"contentType":"\#(type)"}"#, on: host)
         case .delete: return try await delete(name, in: vault)
         case .recover: return try await send(.post, "/deletedsecrets/\(name)/recover", on: host)
         case .purge: return try await send(.delete, "/deletedsecrets/\(name)", on: host)
@@ -170,6 +179,7 @@ extension Caller {
     }
 
     private static func version(_ response: Response) -> SecretModel.Version {
-        SecretModel.Version(value: response.json["value"].string ?? "(none)", contentType: response.json["contentType"].string)
+        SecretModel.Version(
+            value: response.json["value"].string ?? "(none)", contentType: response.json["contentType"].string)
     }
 }

@@ -66,6 +66,8 @@ package final class FaultDisk: Sendable {
             case .synced: (FAULT_DISK_KEEPS_NONE, 0)
             case .some(let seed): (FAULT_DISK_KEEPS_SOME, seed)
             }
-        guard fault_disk_salvage(disk, folder.path, Int32(keeps), seed) else { fatalError("the files could not be salvaged") }
+        guard fault_disk_salvage(disk, folder.path, Int32(keeps), seed) else {
+            fatalError("the files could not be salvaged")
+        }
     }
 }

@@ -4,7 +4,9 @@ package struct SecretModel: Equatable, Sendable {
         package var value: String
         package var contentType: String?
 
-        package init(value: String, contentType: String? = nil) { (self.value, self.contentType) = (value, contentType) }
+        package init(value: String, contentType: String? = nil) {
+            (self.value, self.contentType) = (value, contentType)
+        }
 
         package static func < (left: Version, right: Version) -> Bool {
             (left.value, left.contentType ?? "") < (right.value, right.contentType ?? "")

@@ -44,7 +44,8 @@ package final class TestHouse: Sendable {
     ///   - disk: the disk it stores on; nil is the system's.
     ///   - wrap: puts something between the house and its store.
     package static func open(
-        clock: TestClock = TestClock(), disk: FaultDisk? = nil, configure: (inout HouseConfiguration) -> Void = { _ in },
+        clock: TestClock = TestClock(), disk: FaultDisk? = nil,
+        configure: (inout HouseConfiguration) -> Void = { _ in },
         wrapping wrap: (any Store) -> any Store = { $0 }
     ) async throws -> TestHouse {
         let folder = try await HouseTemplate.shared.copy()
@@ -70,7 +71,8 @@ package final class TestHouse: Sendable {
         let store = try SQLiteStore(folder: folder.path, options: configuration.storage)
         do {
             let house = try await House(
-                configuration, store: wrap(store), engine: try CryptoEngine(randomness: seed.map { seededRandomness($0) }), kek: kek,
+                configuration, store: wrap(store),
+                engine: try CryptoEngine(randomness: seed.map { seededRandomness($0) }), kek: kek,
                 initializes: .key)
             return TestHouse(house: house, folder: folder, clock: clock, log: log)
         } catch {
@@ -141,7 +143,9 @@ extension TestHouse {
     /// What the audit log holds and whether it is whole.
     package func audit() throws -> (report: AuditVerifier.Report, events: [AuditEvent]) {
         let lane = try house.makeLane(DirectWaker())
-        guard let seed = try AuditLog.checkpointSeed(lane.reader) else { throw VaultError.internal("the house has no checkpoint key") }
+        guard let seed = try AuditLog.checkpointSeed(lane.reader) else {
+            throw VaultError.internal("the house has no checkpoint key")
+        }
         let publicKey = try Ed25519PrivateKey(seed: seed, engine: house.engine).publicKey()
         var events: [AuditEvent] = []
         let report = try AuditVerifier(engine: house.engine, publicKey: publicKey).verify(
