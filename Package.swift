@@ -51,7 +51,7 @@ targets += room("Domain")
 targets += room("Threads", on: ["CLinux"])
 // cellar
 targets += room("Store", on: ["Domain"])
-targets += room("StoreSQLite", on: ["Domain", "Store", "CSQLite"])
+targets += room("StoreSQLite", on: ["Domain", "Threads", "Store", "CSQLite"])
 targets += room("Cryptography", on: ["Domain", "COpenSSL"])
 // walls
 targets += room("Barrier", on: ["Domain", "Store", "Cryptography"])
@@ -113,6 +113,9 @@ targets += tests("Domain", on: ["Domain"])
 targets += tests("Store", on: ["Store", "StoreTesting"])
 targets += tests("Cryptography", on: ["Domain", "Cryptography", "StrongroomTesting"])
 targets += tests("Barrier", on: ["Domain", "Store", "StoreTesting", "Cryptography", "Barrier"])
+targets += tests(
+    "Audit",
+    on: ["Domain", "Threads", "Store", "StoreSQLite", "StoreTesting", "Cryptography", "Barrier", "Audit", "StrongroomTesting"])
 targets += tests("StoreSQLite", on: ["Domain", "Store", "StoreSQLite", "StoreTesting", "StrongroomTesting"])
 targets += tests(
     "House",

@@ -63,6 +63,9 @@ package final class Committer: @unchecked Sendable {
     /// Whether the last attempt to write a record succeeded.
     package var isWritable: Bool { writable.load(ordering: .relaxed) }
 
+    /// Calls that wait for the writer to take them.
+    package var waiting: Int { queue.withLock { $0.waiting.count } }
+
     package init(
         store: any Store, keyring: Keyring, cache: SealedCache?, engine: CryptoEngine, checkpointKey: Ed25519PrivateKey,
         checkpointFile: CheckpointFile,

@@ -158,6 +158,14 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
         _ = try step(statement)
     }
 
+    /// Moves what can be moved from the log into the database file without waiting for anybody.
+    ///
+    /// - Returns: nil when that went well, or when there was nobody to move for.
+    func checkpoint() -> StoreError? {
+        let result = sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
+        return result == SQLITE_OK || result & 0xFF == SQLITE_BUSY ? nil : error()
+    }
+
     func execute(_ sql: String) throws(StoreError) {
         guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else { throw error() }
     }

@@ -33,6 +33,8 @@ package final class SQLiteStore: Store {
     private let options: Options
     private let lock: Int32
     private let reserve: SpaceReserve
+    /// Nil where checkpoints run on the writer's own thread.
+    private let checkpointer: Checkpointer?
     private let writer: Mutex<Writer>
 
     private struct Writer: ~Copyable {
@@ -53,6 +55,11 @@ package final class SQLiteStore: Store {
         _ = reserve.restore()
         do {
             let connection = try Self.openWriter(path: path, options: options)
+            // A disk that fails on demand must see its calls in one order.
+            checkpointer =
+                options.vfs == nil
+                ? Checkpointer(
+                    try SQLiteConnection(path: path, writable: true, vfs: nil, cacheKiB: 256)) : nil
             writer = Mutex(Writer(connection: connection, failure: nil))
         } catch {
             Glibc.close(lock)
@@ -152,12 +159,17 @@ package final class SQLiteStore: Store {
     package func maintain() throws(StoreError) {
         try writer.withLock { writer throws(StoreError) in
             guard writer.failure == nil, let connection = writer.connection else { return }
-            guard connection.logPages >= options.checkpointPages else { return }
-            let result = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
-            guard result != SQLITE_OK, result & 0xFF != SQLITE_BUSY else { return }
-            let error = connection.error()
+            let isDue = connection.logPages >= options.checkpointPages
+            var failure: StoreError?
+            if let checkpointer {
+                guard case .done(let outcome) = checkpointer.progress(starting: isDue) else { return }
+                failure = outcome ?? connection.checkpoint()
+            } else {
+                guard isDue else { return }
+                failure = connection.checkpoint()
+            }
             // No space to move pages: they stay in the log, which holds them safely.
-            guard error != .full else { return }
+            guard let error = failure, error != .full else { return }
             writer.failure = .failed("a checkpoint failed, restart the server: \(error.text)")
         }
     }
@@ -167,6 +179,7 @@ package final class SQLiteStore: Store {
     package func restoreReserve() -> Bool { reserve.restore() }
 
     package func close() {
+        checkpointer?.stop()
         writer.withLock { writer in
             if let connection = writer.connection, writer.failure == nil {
                 sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
@@ -176,5 +189,8 @@ package final class SQLiteStore: Store {
         }
     }
 
-    deinit { Glibc.close(lock) }
+    deinit {
+        checkpointer?.stop()
+        Glibc.close(lock)
+    }
 }

@@ -24,10 +24,8 @@ package final class TroubledStore: Store {
         trouble.broadcast()
     }
 
-    /// Waits until a write hangs; false when none does within ten seconds.
-    package func waitUntilHanging() -> Bool {
-        trouble.wait(timeout: .seconds(10)) { $0.isHanging && $0.hanging > 0 ? true : nil } ?? false
-    }
+    /// Whether a write is held up.
+    package var isHanging: Bool { trouble.withLock { $0.isHanging && $0.hanging > 0 } }
 
     /// The next writes fail with these, one each; then writes work again.
     package func fail(_ failures: StoreError...) { trouble.withLock { $0.failures += failures } }
