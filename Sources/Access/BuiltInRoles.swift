@@ -22,51 +22,32 @@ package enum BuiltInRoles {
             actions: ["*/read", "Microsoft.Authorization/*", "Microsoft.Support/*", "Strongroom/applications/*"]),
     ]
 
+    /// What most roles of a vault may see of the management plane.
+    private static let lookAround = [
+        "Microsoft.Authorization/*/read",
+        "Microsoft.Insights/alertRules/*",
+        "Microsoft.Resources/deployments/*",
+        "Microsoft.Resources/subscriptions/resourceGroups/read",
+        "Microsoft.Support/*",
+        "Microsoft.KeyVault/checkNameAvailability/read",
+        "Microsoft.KeyVault/deletedVaults/read",
+        "Microsoft.KeyVault/locations/*/read",
+        "Microsoft.KeyVault/vaults/*/read",
+        "Microsoft.KeyVault/operations/read",
+    ]
+
     private static let keyVault: [RoleDefinition] = [
         RoleDefinition(
             name: "Key Vault Administrator", id: "00482a5a-887f-4fb3-b363-3b7fe8e74483",
-            actions: [
-                "Microsoft.Authorization/*/read",
-                "Microsoft.Insights/alertRules/*",
-                "Microsoft.Resources/deployments/*",
-                "Microsoft.Resources/subscriptions/resourceGroups/read",
-                "Microsoft.Support/*",
-                "Microsoft.KeyVault/checkNameAvailability/read",
-                "Microsoft.KeyVault/deletedVaults/read",
-                "Microsoft.KeyVault/locations/*/read",
-                "Microsoft.KeyVault/vaults/*/read",
-                "Microsoft.KeyVault/operations/read",
-            ],
+            actions: lookAround,
             dataActions: ["Microsoft.KeyVault/vaults/*"]),
         RoleDefinition(
             name: "Key Vault Reader", id: "21090545-7ca7-4776-b22c-e363652d74d2",
-            actions: [
-                "Microsoft.Authorization/*/read",
-                "Microsoft.Insights/alertRules/*",
-                "Microsoft.Resources/deployments/*",
-                "Microsoft.Resources/subscriptions/resourceGroups/read",
-                "Microsoft.Support/*",
-                "Microsoft.KeyVault/checkNameAvailability/read",
-                "Microsoft.KeyVault/deletedVaults/read",
-                "Microsoft.KeyVault/locations/*/read",
-                "Microsoft.KeyVault/vaults/*/read",
-                "Microsoft.KeyVault/operations/read",
-            ],
+            actions: lookAround,
             dataActions: ["Microsoft.KeyVault/vaults/*/read", "Microsoft.KeyVault/vaults/secrets/readMetadata/action"]),
         RoleDefinition(
             name: "Key Vault Certificates Officer", id: "a4417e6f-fecd-4de8-b567-7b0420556985",
-            actions: [
-                "Microsoft.Authorization/*/read",
-                "Microsoft.Insights/alertRules/*",
-                "Microsoft.Resources/deployments/*",
-                "Microsoft.Resources/subscriptions/resourceGroups/read",
-                "Microsoft.Support/*",
-                "Microsoft.KeyVault/checkNameAvailability/read",
-                "Microsoft.KeyVault/deletedVaults/read",
-                "Microsoft.KeyVault/locations/*/read",
-                "Microsoft.KeyVault/vaults/*/read",
-                "Microsoft.KeyVault/operations/read",
-            ],
+            actions: lookAround,
             dataActions: [
                 "Microsoft.KeyVault/vaults/certificatecas/*",
                 "Microsoft.KeyVault/vaults/certificates/*",
@@ -82,18 +63,7 @@ package enum BuiltInRoles {
             ]),
         RoleDefinition(
             name: "Key Vault Crypto Officer", id: "14b46e9e-c2b7-41b4-b07b-48a6ebf60603",
-            actions: [
-                "Microsoft.Authorization/*/read",
-                "Microsoft.Insights/alertRules/*",
-                "Microsoft.Resources/deployments/*",
-                "Microsoft.Resources/subscriptions/resourceGroups/read",
-                "Microsoft.Support/*",
-                "Microsoft.KeyVault/checkNameAvailability/read",
-                "Microsoft.KeyVault/deletedVaults/read",
-                "Microsoft.KeyVault/locations/*/read",
-                "Microsoft.KeyVault/vaults/*/read",
-                "Microsoft.KeyVault/operations/read",
-            ],
+            actions: lookAround,
             dataActions: ["Microsoft.KeyVault/vaults/keys/*", "Microsoft.KeyVault/vaults/keyrotationpolicies/*"]),
         RoleDefinition(
             name: "Key Vault Crypto User", id: "12338af0-0e69-4776-bea7-57ae8d297424",
@@ -125,18 +95,7 @@ package enum BuiltInRoles {
             dataActions: ["Microsoft.KeyVault/vaults/keys/release/action"]),
         RoleDefinition(
             name: "Key Vault Secrets Officer", id: "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
-            actions: [
-                "Microsoft.Authorization/*/read",
-                "Microsoft.Insights/alertRules/*",
-                "Microsoft.Resources/deployments/*",
-                "Microsoft.Resources/subscriptions/resourceGroups/read",
-                "Microsoft.Support/*",
-                "Microsoft.KeyVault/checkNameAvailability/read",
-                "Microsoft.KeyVault/deletedVaults/read",
-                "Microsoft.KeyVault/locations/*/read",
-                "Microsoft.KeyVault/vaults/*/read",
-                "Microsoft.KeyVault/operations/read",
-            ],
+            actions: lookAround,
             dataActions: ["Microsoft.KeyVault/vaults/secrets/*"]),
         RoleDefinition(
             name: "Key Vault Secrets User", id: "4633458b-17de-408a-b874-0445c86b69e6",

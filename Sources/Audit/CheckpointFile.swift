@@ -13,25 +13,26 @@ package struct CheckpointFile: Sendable {
     package struct Failure: Error, Sendable { package let text: String }
 
     func append(_ checkpoint: Checkpoint) throws(Failure) {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Failure(text: String(cString: strerror(errno))) }
         defer { close(descriptor) }
         let line = Array((checkpoint.line + "\n").utf8)
-        guard let end = Self.endOfLastLine(descriptor), ftruncate(descriptor, end) == 0,
-            pwrite(descriptor, line, line.count, end) == line.count, fdatasync(descriptor) == 0
+        guard Self.removeCutLine(descriptor), Glibc.write(descriptor, line, line.count) == line.count,
+            fdatasync(descriptor) == 0
         else { throw Failure(text: String(cString: strerror(errno))) }
     }
 
-    /// Where the next line begins: behind the last line break, since a crash or a full disk may have cut the last line short.
-    private static func endOfLastLine(_ descriptor: Int32) -> Int? {
-        var end = lseek(descriptor, 0, SEEK_END)
+    /// A last line that a crash or a full disk cut short would swallow the next one.
+    private static func removeCutLine(_ descriptor: Int32) -> Bool {
+        let size = lseek(descriptor, 0, SEEK_END)
+        var end = size
         var byte: UInt8 = 0
         while end > 0 {
-            guard pread(descriptor, &byte, 1, end - 1) == 1 else { return nil }
-            if byte == UInt8(ascii: "\n") { return end }
+            guard pread(descriptor, &byte, 1, end - 1) == 1 else { return false }
+            if byte == UInt8(ascii: "\n") { break }
             end -= 1
         }
-        return end < 0 ? nil : 0
+        return end == size || ftruncate(descriptor, end) == 0
     }
 
     /// Oldest first. A last line that was cut by a crash is ignored; any other that does not parse is reported.

@@ -27,6 +27,8 @@ final class LoopState: @unchecked Sendable {
     let writer: ResponseWriter
     let load: ServerLoad
     private(set) var date: [UInt8]
+    /// Where answers are put together, one after the other.
+    var scratch: [UInt8] = []
     private let clock: @Sendable () -> Timestamp
     private var connections: [ObjectIdentifier: any TimedConnection] = [:]
 

@@ -57,10 +57,13 @@ struct ResponseWriter: Sendable {
     /// - Parameters:
     ///   - networkInfo: value of `x-ms-keyvault-network-info`, made once for a connection.
     ///   - date: value of `Date` with its line break, made once a second.
-    func write(_ response: Response, networkInfo: [UInt8], date: [UInt8], closes: Bool, to buffer: inout ByteBuffer) {
-        // Gathered in an array first: appending to one costs a fraction of what each write to a buffer does.
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(1_024 + response.body.count)
+    ///   - bytes: where the answer is gathered, kept from one to the next: appending to an array costs a fraction of what each
+    ///     write to a buffer does.
+    func write(
+        _ response: Response, networkInfo: [UInt8], date: [UInt8], closes: Bool, gathering bytes: inout [UInt8],
+        to buffer: inout ByteBuffer
+    ) {
+        bytes.removeAll(keepingCapacity: true)
         if response.status == 200 {
             bytes.append("HTTP/1.1 200 OK\r\n")
         } else {
@@ -100,6 +103,8 @@ struct ResponseWriter: Sendable {
         bytes.append(closes ? "\r\nConnection: close\r\n\r\n" : "\r\n\r\n")
         bytes.append(contentsOf: response.body)
         buffer.writeBytes(bytes)
+        // A large answer must not keep its space.
+        if bytes.capacity > 65_536 { bytes = [] }
     }
 
     func head(_ response: Response, networkInfo: [UInt8], date: [UInt8]) -> HTTPResponseHead {

@@ -3,8 +3,10 @@ import Barrier
 import Cryptography
 import Domain
 import Store
+import StoreSQLite
 import StrongroomTesting
 import Testing
+import Threads
 
 /// Somebody edits the log. Without the keys of the barrier they can change, move and remove sealed rows; with them they can seal
 /// rows of their own, but not sign.
@@ -14,7 +16,7 @@ struct AuditVerifierTests {
     private let keys: [String]
 
     init() async throws {
-        fixture = try AuditFixture { $0.checkpointInterval = .seconds(3_600) }
+        let fixture = try AuditFixture { $0.checkpointInterval = .seconds(3_600) }
         for number in 0..<3 { try await fixture.record("first-\(number)") }
         fixture.committer.stop()
         let again = try Committer(
@@ -29,6 +31,7 @@ struct AuditVerifierTests {
         }
         again.stop()
         keys = try fixture.batchKeys()
+        self.fixture = fixture
     }
 
     private func fault() throws -> AuditVerifier.Fault? { try fixture.verify().report.fault }

@@ -81,7 +81,8 @@ struct CommitterTests {
         _ = await waits { fixture.store.isHanging }
         async let queued = fixture.refusal { () throws(VaultError) in try await fixture.change("queued") }
         async let read = fixture.refusal { () throws(VaultError) in try await fixture.record("read") }
-        #expect(await [running, queued, read] == [.unavailable, .unavailable, .unavailable])
+        let refusals = (await running, await queued, await read)
+        #expect(refusals == (.unavailable, .unavailable, .unavailable))
         #expect(ContinuousClock.now - started < .seconds(5))
         #expect(!fixture.committer.isWritable)
 
