@@ -116,6 +116,9 @@ targets += tests("Barrier", on: ["Domain", "Store", "StoreTesting", "Cryptograph
 targets += tests(
     "Audit",
     on: ["Domain", "Threads", "Store", "StoreSQLite", "StoreTesting", "Cryptography", "Barrier", "Audit", "StrongroomTesting"])
+targets += tests(
+    "Identity",
+    on: ["Domain", "Threads", "Store", "StoreTesting", "Cryptography", "Barrier", "Identity", "StrongroomTesting"])
 targets += tests("StoreSQLite", on: ["Domain", "Store", "StoreSQLite", "StoreTesting", "StrongroomTesting"])
 targets += tests(
     "House",

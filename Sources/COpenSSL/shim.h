@@ -19,11 +19,6 @@
 // Function-like macros do not import into Swift.
 static inline int strongroom_openssl_max_digest(void) { return EVP_MAX_MD_SIZE; }
 
-// Parameter names must outlive the call that builds them: C string literals do.
-static inline OSSL_PARAM strongroom_param_octets(const char *kind, void *bytes, size_t count) {
-    return OSSL_PARAM_construct_octet_string(kind, bytes, count);
-}
-
 static inline int strongroom_scrypt(
     EVP_KDF_CTX *context, unsigned char *password, size_t password_count, unsigned char *salt, size_t salt_count,
     uint64_t n, uint32_t r, uint32_t p, uint64_t memory, unsigned char *key, size_t key_count) {
@@ -34,19 +29,6 @@ static inline int strongroom_scrypt(
         OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_R, &r),
         OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p),
         OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &memory),
-        OSSL_PARAM_construct_end(),
-    };
-    return EVP_KDF_derive(context, key, key_count, params);
-}
-
-static inline int strongroom_hkdf_sha256(
-    EVP_KDF_CTX *context, unsigned char *secret, size_t secret_count, unsigned char *info, size_t info_count,
-    unsigned char *key, size_t key_count) {
-    char digest[] = "SHA256";
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, secret, secret_count),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, info_count),
         OSSL_PARAM_construct_end(),
     };
     return EVP_KDF_derive(context, key, key_count, params);

@@ -12,7 +12,6 @@ package final class CryptoEngine: @unchecked Sendable {
     let aes256GCM: OpaquePointer
     let sha256: OpaquePointer
     let scryptKDF: OpaquePointer
-    let hkdfKDF: OpaquePointer
     private let randomness: Randomness?
 
     /// Fills a buffer with random bytes; false when it cannot.
@@ -32,12 +31,9 @@ package final class CryptoEngine: @unchecked Sendable {
         sha256 = sha
         guard let scrypt = EVP_KDF_fetch(context, "SCRYPT", nil) else { throw .unavailable("scrypt") }
         scryptKDF = scrypt
-        guard let hkdf = EVP_KDF_fetch(context, "HKDF", nil) else { throw .unavailable("HKDF") }
-        hkdfKDF = hkdf
     }
 
     deinit {
-        EVP_KDF_free(hkdfKDF)
         EVP_KDF_free(scryptKDF)
         EVP_MD_free(sha256)
         EVP_CIPHER_free(aes256GCM)
@@ -80,24 +76,6 @@ package final class CryptoEngine: @unchecked Sendable {
         }
         guard done != nil, length == 32 else { throw .failed("HMAC") }
         return result
-    }
-
-    /// HKDF-SHA-256 without salt (RFC 5869): a key for one purpose, named by `info`, out of a uniform secret.
-    package func deriveKey(from secret: SensitiveBytes, info: String, count: Int = 32) throws(CryptoError)
-        -> SensitiveBytes
-    {
-        guard let kdf = EVP_KDF_CTX_new(hkdfKDF) else { throw .failed("HKDF") }
-        defer { EVP_KDF_CTX_free(kdf) }
-        var label = Array(info.utf8)
-        return try SensitiveBytes(count: count) { buffer throws(CryptoError) in
-            let result = secret.withUnsafeBytes { secret in
-                strongroom_hkdf_sha256(
-                    kdf, UnsafeMutablePointer(mutating: secret.bindMemory(to: UInt8.self).baseAddress), secret.count,
-                    &label,
-                    label.count, buffer.bindMemory(to: UInt8.self).baseAddress, buffer.count)
-            }
-            guard result == 1 else { throw .failed("HKDF") }
-        }
     }
 
     /// scrypt (RFC 7914): a key out of a passphrase, dear in time and memory.

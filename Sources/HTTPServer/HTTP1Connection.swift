@@ -163,7 +163,10 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
             var limit = Dispatcher.usualBodyLimit
             if assembled.hasBody {
                 limit = state.dispatcher.bodyLimit(assembled.request, on: state.lane)
-                guard assembled.contentLength ?? 0 <= limit else { throw RequestAssembler.bodyTooLarge(limit) }
+                guard assembled.contentLength ?? 0 <= limit else {
+                    refuseBody(of: assembled.request, over: limit)
+                    return
+                }
             }
             if assembled.expectsContinue {
                 context.writeAndFlush(
@@ -178,7 +181,7 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
     private func receive(_ bytes: ByteBuffer) {
         guard case .readingBody(let head, let limit, _) = phase else { return }
         guard head.request.body.count + bytes.readableBytes <= limit else {
-            refuse(RequestAssembler.bodyTooLarge(limit), target: head.request.target, host: head.request.host)
+            refuseBody(of: head.request, over: limit)
             return
         }
         head.request.body.append(contentsOf: bytes.readableBytesView)
@@ -189,6 +192,17 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
         let closes = !head.isKeptAlive || state.load.isDraining.load(ordering: .relaxed)
         phase = closes ? .finished : .idle(since: .now())
         deliver(.request(head.request, closes: closes))
+    }
+
+    /// A body that is too large: a caller without a valid token gets the challenge all the same, before any word on the body.
+    private func refuseBody(of request: Request, over limit: Int) {
+        guard state.dispatcher.isChallenged(request, on: state.lane) else {
+            refuse(RequestAssembler.bodyTooLarge(limit), target: request.target, host: request.host)
+            return
+        }
+        phase = .finished
+        request.body = []
+        deliver(.request(request, closes: true))
     }
 
     private func refuse(_ error: VaultError, target: String, host: String) {

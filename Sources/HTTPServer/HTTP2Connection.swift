@@ -102,29 +102,41 @@ final class HTTP2Stream: ChannelInboundHandler, TimedConnection, @unchecked Send
                 var assembler = RequestAssembler(limits: state.limits)
                 let assembled = try assembler.assemble(received, peer: peer, tlsVersion: tlsVersion)
                 limit = state.dispatcher.bodyLimit(assembled.request, on: state.lane)
-                if let length = assembled.contentLength, length > limit { throw RequestAssembler.bodyTooLarge(limit) }
                 head = assembled
+                if let length = assembled.contentLength, length > limit { refuseBody(of: assembled.request, over: limit) }
             } catch { refuse(error, target: received.uri) }
         case .body(let bytes):
             guard let count = head?.request.body.count else { return }
             guard count + bytes.readableBytes <= limit else {
-                refuse(RequestAssembler.bodyTooLarge(limit), target: head?.request.target ?? "")
+                if let request = head?.request { refuseBody(of: request, over: limit) }
                 return
             }
             head?.request.body.append(contentsOf: bytes.readableBytesView)
         case .end:
-            guard let request = head?.request else { return }
-            isAnswered = true
-            answer { [state, peer] in
-                guard state.beginRequest() else {
-                    defer { state.endRequest() }
-                    return await state.dispatcher.refuse(
-                        LoopState.overloaded, target: request.target, host: request.host, peer: peer, on: state.lane)
-                }
-                defer { state.endRequest() }
-                return await state.dispatcher.respond(request, on: state.lane)
-            }
+            if let request = head?.request { answer(request) }
         }
+    }
+
+    private func answer(_ request: Request) {
+        isAnswered = true
+        answer { [state, peer] in
+            defer { state.endRequest() }
+            guard state.beginRequest() else {
+                return await state.dispatcher.refuse(
+                    LoopState.overloaded, target: request.target, host: request.host, peer: peer, on: state.lane)
+            }
+            return await state.dispatcher.respond(request, on: state.lane)
+        }
+    }
+
+    /// A body that is too large: a caller without a valid token gets the challenge all the same, before any word on the body.
+    private func refuseBody(of request: Request, over limit: Int) {
+        guard state.dispatcher.isChallenged(request, on: state.lane) else {
+            refuse(RequestAssembler.bodyTooLarge(limit), target: request.target)
+            return
+        }
+        request.body = []
+        answer(request)
     }
 
     private func refuse(_ error: VaultError, target: String) {

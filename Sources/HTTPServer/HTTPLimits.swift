@@ -5,7 +5,7 @@ package struct HTTPLimits: Sendable {
     package var headerCount = 128
     /// Request target, bytes.
     package var targetBytes = 8 << 10
-    /// From the first byte of a connection or a request until its head is complete, TLS handshake included.
+    /// For a TLS handshake, and again from the first byte of a request until its head is complete.
     package var headTime: Duration = .seconds(10)
     /// From the head until the body is complete.
     package var bodyTime: Duration = .seconds(30)

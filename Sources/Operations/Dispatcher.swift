@@ -152,6 +152,13 @@ package final class Dispatcher: Sendable {
         }
     }
 
+    /// Whether a request will be answered with a challenge, whatever its body: then the body need not be read, nor judged.
+    package func isChallenged(_ request: Request, on lane: Lane) -> Bool {
+        let host = lane.route(of: request.host, suffix: suffix)
+        guard let resource = host.resource, !match(request, host).isOpen else { return false }
+        return (try? lane.tokens.principal(authorization: request.authorization, for: resource, now: clock())) == nil
+    }
+
     package static let usualBodyLimit = 1 << 20
 
     /// The largest body that the operation behind a request takes; what is longer need not be read. More than the usual is

@@ -1,6 +1,7 @@
 @testable import Audit
 import Barrier
 import Cryptography
+import Dispatch
 import Domain
 import Store
 import StoreSQLite
@@ -48,6 +49,17 @@ final class AuditFixture: @unchecked Sendable {
     }
 
     deinit { database.close() }
+
+    /// Waits for the committer's threads, which blocks: not on a thread of the pool.
+    func stop(_ other: Committer? = nil) async {
+        let committer = other ?? self.committer
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                committer.stop()
+                continuation.resume()
+            }
+        }
+    }
 
     // MARK: Writing
 

@@ -54,6 +54,6 @@ struct AuditPageTests {
         }
         #expect(names == (0..<2_500).map { "\($0)" })
         #expect(pages > 1)
-        fixture.committer.stop()
+        await fixture.stop()
     }
 }

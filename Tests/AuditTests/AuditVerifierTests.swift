@@ -18,7 +18,7 @@ struct AuditVerifierTests {
     init() async throws {
         let fixture = try AuditFixture { $0.checkpointInterval = .seconds(3_600) }
         for number in 0..<3 { try await fixture.record("first-\(number)") }
-        fixture.committer.stop()
+        await fixture.stop()
         let again = try Committer(
             store: fixture.store, keyring: fixture.keyring, cache: nil, engine: fixture.engine, checkpointKey: fixture.checkpointKey,
             checkpointFile: CheckpointFile(folder: fixture.folder.path),
@@ -29,7 +29,7 @@ struct AuditVerifierTests {
             let events = ["second-\(number)", "third-\(number)"].map { fixture.event($0).encoded() }
             try await again.record(events, waker: DirectWaker())
         }
-        again.stop()
+        await fixture.stop(again)
         keys = try fixture.batchKeys()
         self.fixture = fixture
     }
@@ -55,9 +55,9 @@ struct AuditVerifierTests {
     }
 
     @Test("An empty log is whole")
-    func empty() throws {
+    func empty() async throws {
         let empty = try AuditFixture()
-        empty.committer.stop()
+        await empty.stop()
         #expect(try empty.verify().report.fault == nil)
         #expect(try AuditLog.end(empty.database.connection(), cipher: empty.cipher).chain == .empty)
     }

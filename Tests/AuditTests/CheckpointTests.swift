@@ -9,8 +9,10 @@ struct CheckpointTests {
     private let key: Ed25519PrivateKey
     private let publicKey: [UInt8]
     private let checkpoint: Checkpoint
+    private let folder: TemporaryFolder
 
     init() throws {
+        folder = try TemporaryFolder()
         engine = try CryptoEngine()
         key = try Ed25519PrivateKey(seed: SensitiveBytes([UInt8](repeating: 2, count: 32)), engine: engine)
         publicKey = try key.publicKey()
@@ -54,50 +56,51 @@ struct CheckpointTests {
 
     // MARK: The file
 
-    private func file(_ text: String) throws -> (file: CheckpointFile, folder: TemporaryFolder) {
-        let folder = try TemporaryFolder()
-        if !text.isEmpty { try folder.write(text, to: "audit-checkpoints.jsonl") }
-        return (CheckpointFile(folder: folder.path), folder)
-    }
+    private var file: CheckpointFile { CheckpointFile(folder: folder.path) }
+
+    private func write(_ text: String) throws { try folder.write(text, to: "audit-checkpoints.jsonl") }
+
+    private func lines() throws -> Int { try folder.bytes(of: "audit-checkpoints.jsonl").count { $0 == 0x0A } }
 
     @Test("A file that is not there holds no checkpoints")
     func absent() throws {
-        #expect(try file("").file.read().isEmpty)
+        #expect(try file.read().isEmpty)
     }
 
     @Test("Checkpoints are read in the order they were appended")
     func appends() throws {
-        let (file, folder) = try file("")
         let later = try Checkpoint.sign(AuditChain(sequence: 9, hash: .zero), at: TestClock.start + .minutes(1), key: key)
         try file.append(checkpoint)
         try file.append(later)
         #expect(try file.read() == [checkpoint, later])
-        #expect(try folder.bytes(of: "audit-checkpoints.jsonl").count { $0 == 0x0A } == 2)
+        #expect(try lines() == 2)
     }
 
     @Test("A last line that a crash cut short is passed over")
     func cutLine() throws {
         let line = checkpoint.line
         for count in [1, line.utf8.count / 2, line.utf8.count - 1] {
-            #expect(try file(line + "\n" + line.prefix(count)).file.read() == [checkpoint])
+            try write(line + "\n" + line.prefix(count))
+            #expect(try file.read() == [checkpoint])
         }
     }
 
     @Test("What is appended after a line that a crash cut short can be read")
     func appendsAfterCutLine() throws {
-        let (file, folder) = try file(checkpoint.line + "\n" + checkpoint.line.prefix(40))
+        try write(checkpoint.line + "\n" + checkpoint.line.prefix(40))
         try file.append(checkpoint)
         #expect(try file.read() == [checkpoint, checkpoint])
-        #expect(try folder.bytes(of: "audit-checkpoints.jsonl").count { $0 == 0x0A } == 2)
-        let (onlyCut, _) = try self.file(String(checkpoint.line.prefix(40)))
-        try onlyCut.append(checkpoint)
-        #expect(try onlyCut.read() == [checkpoint])
+        #expect(try lines() == 2)
+        try write(String(checkpoint.line.prefix(40)))
+        try file.append(checkpoint)
+        #expect(try file.read() == [checkpoint])
     }
 
     @Test("A line in the middle that cannot be read is reported")
     func brokenLine() throws {
         for text in ["nonsense\n" + checkpoint.line + "\n", checkpoint.line + "\nnonsense\n"] {
-            #expect(throws: CheckpointFile.Failure.self) { try file(text).file.read() }
+            try write(text)
+            #expect(throws: CheckpointFile.Failure.self) { try file.read() }
         }
     }
 }

@@ -14,7 +14,7 @@ struct CommitterTests {
         let fixture = try AuditFixture()
         try await fixture.change("a")
         try await fixture.record("read")
-        fixture.committer.stop()
+        await fixture.stop()
         #expect(try fixture.changes() == ["a"])
         let (report, names) = try fixture.verify()
         #expect(names == ["Change-a", "read"])
@@ -25,7 +25,7 @@ struct CommitterTests {
     func refusal() async throws {
         let fixture = try AuditFixture()
         #expect(await fixture.refusal { () throws(VaultError) in try await fixture.change("a", refusing: true) } == .conflict)
-        fixture.committer.stop()
+        await fixture.stop()
         #expect(try fixture.changes().isEmpty)
         #expect(try fixture.verify().names.isEmpty)
     }
@@ -37,7 +37,7 @@ struct CommitterTests {
         #expect(outcomes.allSatisfy { $0.refusal == ($0.number.isMultiple(of: 7) ? .conflict : nil) })
         // The one that hung, and one for all the others.
         #expect(fixture.store.writes == 2)
-        fixture.committer.stop()
+        await fixture.stop()
         let written = Set(try fixture.changes())
         #expect(written == Set((0..<60).filter { !$0.isMultiple(of: 7) && !$0.isMultiple(of: 2) }.map { "\($0)" }))
         let (report, names) = try fixture.verify()
@@ -48,7 +48,7 @@ struct CommitterTests {
     /// Lets one write hang, submits reads (even), changes (odd) and refused changes (multiples of seven), then lets go.
     private func together(_ fixture: AuditFixture, count: Int) async throws -> [(number: Int, refusal: VaultError.Code?)] {
         fixture.store.hang()
-        async let hanging: Void = fixture.record("first")
+        let hanging = Task { try await fixture.record("first") }
         _ = await waits { fixture.store.isHanging }
         return try await withThrowingTaskGroup(of: (Int, VaultError.Code?).self) { group in
             for number in 0..<count {
@@ -67,7 +67,7 @@ struct CommitterTests {
             }
             _ = await waits { fixture.committer.waiting == count }
             fixture.store.resume()
-            try await hanging
+            try await hanging.value
             return try await group.reduce(into: []) { $0.append(($1.0, $1.1)) }
         }
     }
@@ -89,7 +89,7 @@ struct CommitterTests {
         fixture.store.resume()
         try await fixture.change("later")
         #expect(fixture.committer.isWritable)
-        fixture.committer.stop()
+        await fixture.stop()
         // The one that hung was told that nobody knows; here it took effect. The one behind it was refused for good.
         #expect(try fixture.changes() == ["later", "running"])
         let (report, names) = try fixture.verify()
@@ -107,7 +107,7 @@ struct CommitterTests {
         try await fixture.change("b")
         #expect(fixture.committer.isWritable)
         #expect(fixture.log.lines.contains { $0.contains("the disk is gone") })
-        fixture.committer.stop()
+        await fixture.stop()
         #expect(try fixture.changes() == ["b"])
         #expect(try fixture.verify().report.fault == nil)
     }
@@ -118,7 +118,7 @@ struct CommitterTests {
         fixture.store.fail(.failed("for a moment"))
         #expect(await fixture.refusal { () throws(VaultError) in try await fixture.record("read") } == .unavailable)
         #expect(await waits { fixture.committer.isWritable })
-        fixture.committer.stop()
+        await fixture.stop()
     }
 
     @Test("On a full disk changes are refused and records of reads are written")
@@ -127,14 +127,13 @@ struct CommitterTests {
         fixture.store.fail(.full)
         #expect(await fixture.refusal { () throws(VaultError) in try await fixture.change("a") } == .storageFull)
         try await fixture.record("read")
-        #expect(await fixture.refusal { () throws(VaultError) in try await fixture.change("b") } == .storageFull)
-        try await fixture.record("read")
+        // It looks for space twice a second.
         try await Task.sleep(for: .milliseconds(600))
         try await fixture.change("c")
-        fixture.committer.stop()
+        await fixture.stop()
         #expect(try fixture.changes() == ["c"])
         let (report, names) = try fixture.verify()
-        #expect(names == ["read", "read", "Change-c"])
+        #expect(names == ["read", "Change-c"])
         #expect(report.fault == nil)
     }
 
@@ -142,7 +141,7 @@ struct CommitterTests {
     func stops() async throws {
         let fixture = try AuditFixture()
         try await fixture.change("a")
-        fixture.committer.stop()
+        await fixture.stop()
         #expect(await fixture.refusal { () throws(VaultError) in try await fixture.change("b") } == .unavailable)
         let report = try fixture.verify().report
         #expect(report.checkpoints == 1)
@@ -160,7 +159,7 @@ struct CommitterTests {
         #expect(try fixture.verify().report.checkpoints == 1)
         try await fixture.record("two")
         #expect(await waits { (try? fixture.verify().report.checkpoints) == 2 })
-        fixture.committer.stop()
+        await fixture.stop()
         #expect(try fixture.verify().report.fault == nil)
     }
 
@@ -173,7 +172,7 @@ struct CommitterTests {
         }
         #expect(try fixture.batchKeys().isEmpty)
         #expect(try fixture.changes() == ["a"])
-        fixture.committer.stop()
+        await fixture.stop()
     }
 
     @Test("Everybody is woken where they live, once for all who live there")
@@ -192,7 +191,7 @@ struct CommitterTests {
         }
         try await hanging
         #expect(waker.count == 1)
-        fixture.committer.stop()
+        await fixture.stop()
     }
 
     /// Looks again and again until it is so; false when it never comes to be.

@@ -64,42 +64,6 @@ struct CryptoEngineTests {
         #expect((Array(made.prefix(item.tagSize / 8)) == item.vector.tag.bytes) == (item.vector.result != .invalid))
     }
 
-    struct HKDFGroup: Decodable, Sendable { let tests: [HKDFCase] }
-
-    struct HKDFCase: Decodable, Sendable, CustomTestStringConvertible {
-        let tcId: Int
-        let comment: String
-        let ikm, salt, info, okm: HexBytes
-        let size: Int
-        let result: WycheproofVerdict
-
-        var testDescription: String { "\(tcId) \(comment)" }
-        var infoText: String? { String(validating: info.bytes, as: UTF8.self) }
-        /// The interface takes no salt, and its info is a text.
-        var isReachable: Bool { salt.bytes.isEmpty && infoText != nil }
-    }
-
-    static let derivations = try! WycheproofFile<HKDFGroup>.load("hkdf_sha256_test.json").testGroups.flatMap(\.tests)
-
-    @Test("Wycheproof: HKDF-SHA-256 without salt and with a text as info", arguments: derivations.filter(\.isReachable))
-    func hkdf(_ vector: HKDFCase) throws {
-        let made = try? engine.deriveKey(
-            from: SensitiveBytes(vector.ikm.bytes), info: vector.infoText ?? "", count: vector.size)
-        #expect(made?.withUnsafeBytes { Array($0) } == (vector.result == .invalid ? nil : vector.okm.bytes))
-    }
-
-    @Test("HKDF-SHA-256 refuses more than 255 blocks and gives different keys for different purposes")
-    func hkdfPurposes() throws {
-        let secret = try engine.randomKey(count: 32)
-        #expect(throws: CryptoError.self) { try engine.deriveKey(from: secret, info: "x", count: 255 * 32 + 1) }
-        let (first, again, other) = (
-            try engine.deriveKey(from: secret, info: "a"), try engine.deriveKey(from: secret, info: "a"),
-            try engine.deriveKey(from: secret, info: "b")
-        )
-        #expect(SensitiveBytes.equal(first, again))
-        #expect(!SensitiveBytes.equal(first, other))
-    }
-
     /// RFC 7914 §12; the vector with n = 1048576 takes a gibibyte and is left out.
     @Test(
         "scrypt gives the keys of RFC 7914",
