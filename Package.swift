@@ -51,7 +51,7 @@ targets += room("Domain")
 targets += room("Threads", on: ["CLinux"])
 // cellar
 targets += room("Store", on: ["Domain"])
-targets += room("StoreSQLite", on: ["Domain", "Threads", "Store", "CSQLite"])
+targets += room("StoreSQLite", on: ["Domain", "Store", "CSQLite"])
 targets += room("Cryptography", on: ["Domain", "COpenSSL"])
 // walls
 targets += room("Barrier", on: ["Domain", "Store", "Cryptography"])
@@ -119,6 +119,8 @@ targets += tests(
 targets += tests(
     "Identity",
     on: ["Domain", "Threads", "Store", "StoreTesting", "Cryptography", "Barrier", "Identity", "StrongroomTesting"])
+targets += tests("Access", on: ["Domain", "Store", "Barrier", "Access", "StrongroomTesting"])
+targets += tests("Operations", on: ["Domain", "Store", "Barrier", "Operations", "StrongroomTesting"])
 targets += tests("StoreSQLite", on: ["Domain", "Store", "StoreSQLite", "StoreTesting", "StrongroomTesting"])
 targets += tests(
     "House",
@@ -127,6 +129,10 @@ targets += tests(
         "Access", "Operations", "House",
         "StrongroomTesting",
     ])
+targets += tests("HTTPServer", on: ["Domain", "Operations", "HTTPServer"], with: nio)
+targets += tests(
+    "Automation",
+    on: ["Domain", "Store", "StoreSQLite", "Audit", "Identity", "Operations", "Automation", "House", "StrongroomTesting"])
 
 let package = Package(
     name: "strongroom",

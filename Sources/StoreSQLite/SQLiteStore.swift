@@ -33,8 +33,6 @@ package final class SQLiteStore: Store {
     private let options: Options
     private let lock: Int32
     private let reserve: SpaceReserve
-    /// Nil where checkpoints run on the writer's own thread.
-    private let checkpointer: Checkpointer?
     private let writer: Mutex<Writer>
 
     private struct Writer: ~Copyable {
@@ -55,11 +53,6 @@ package final class SQLiteStore: Store {
         _ = reserve.restore()
         do {
             let connection = try Self.openWriter(path: path, options: options)
-            // A disk that fails on demand must see its calls in one order.
-            checkpointer =
-                options.vfs == nil
-                ? Checkpointer(
-                    try SQLiteConnection(path: path, writable: true, vfs: nil, cacheKiB: 256)) : nil
             writer = Mutex(Writer(connection: connection, failure: nil))
         } catch {
             Glibc.close(lock)
@@ -159,17 +152,9 @@ package final class SQLiteStore: Store {
     package func maintain() throws(StoreError) {
         try writer.withLock { writer throws(StoreError) in
             guard writer.failure == nil, let connection = writer.connection else { return }
-            let isDue = connection.logPages >= options.checkpointPages
-            var failure: StoreError?
-            if let checkpointer {
-                guard case .done(let outcome) = checkpointer.progress(starting: isDue) else { return }
-                failure = outcome ?? connection.checkpoint()
-            } else {
-                guard isDue else { return }
-                failure = connection.checkpoint()
-            }
+            guard connection.logPages >= options.checkpointPages else { return }
             // No space to move pages: they stay in the log, which holds them safely.
-            guard let error = failure, error != .full else { return }
+            guard let error = connection.checkpoint(), error != .full else { return }
             writer.failure = .failed("a checkpoint failed, restart the server: \(error.text)")
         }
     }
@@ -179,7 +164,6 @@ package final class SQLiteStore: Store {
     package func restoreReserve() -> Bool { reserve.restore() }
 
     package func close() {
-        checkpointer?.stop()
         writer.withLock { writer in
             if let connection = writer.connection, writer.failure == nil {
                 sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
@@ -189,8 +173,5 @@ package final class SQLiteStore: Store {
         }
     }
 
-    deinit {
-        checkpointer?.stop()
-        Glibc.close(lock)
-    }
+    deinit { Glibc.close(lock) }
 }

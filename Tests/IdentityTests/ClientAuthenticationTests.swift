@@ -80,7 +80,15 @@ struct ClientAuthenticationTests {
         #expect(await ask(nil, newSecret) == .client)
     }
 
-    @Test("Failed tries count the same for every spelling, and hold up the right secret too")
+    @Test("A client that is known by its secret is not locked out by the failed tries of others")
+    func notLockedOut() async {
+        #expect(await ask() == .client)
+        for _ in 0..<12 { _ = await ask(nil, SensitiveBytes("wrong".utf8)) }
+        #expect(await ask(nil, SensitiveBytes("wrong".utf8)) == .throttled)
+        #expect(await ask() == .client)
+    }
+
+    @Test("Failed tries count the same for every spelling, and hold up a right secret that was never seen")
     func throttled() async {
         let wrong = SensitiveBytes("wrong".utf8)
         let id = application.id.description

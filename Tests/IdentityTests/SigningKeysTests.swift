@@ -24,9 +24,12 @@ struct SigningKeysTests {
         }
         let keys = SigningKeys([try key("a", 0)])
         keys.publish(keys.adding(try key("b", 30)))
-        #expect(keys.all.map(\.keyID) == ["a", "b"])
         #expect(keys.newest?.keyID == "b")
-        #expect(keys.key("a") != nil)
+        #expect(keys.valid(at: now + .days(30)).map(\.keyID) == ["a", "b"])
+        #expect(keys.key("a", at: now + .days(32) - .seconds(1)) != nil)
+        #expect(keys.key("a", at: now + .days(32)) == nil)
+        #expect(keys.key("b", at: now + .days(400)) != nil)
+        #expect(keys.key("c", at: now) == nil)
         // b was made within the overlap: a stays; thirty days later a has outlived every token.
         #expect(keys.adding(try key("c", 31)).map(\.keyID) == ["a", "b", "c"])
         #expect(keys.adding(try key("c", 60)).map(\.keyID) == ["b", "c"])

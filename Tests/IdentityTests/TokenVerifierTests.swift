@@ -12,9 +12,8 @@ struct TokenVerifierTests {
     private func refusal(
         _ token: String, for resource: Authority.Resource = .vault, at now: Timestamp = TokenFixture.now
     ) throws -> VaultError? {
+        let verifier = try fixture.verifier()
         do throws(VaultError) {
-            let verifier = try TokenVerifier(
-                authority: fixture.authority, keys: fixture.keys, directory: fixture.directory, engine: fixture.engine)
             _ = try verifier.principal(authorization: "Bearer " + token, for: resource, now: now)
             return nil
         } catch {
