@@ -129,6 +129,7 @@ targets += tests(
         "Access", "Operations", "House",
         "StrongroomTesting",
     ])
+targets += tests("Secrets", on: ["Domain", "Audit", "Store", "Operations", "House", "StrongroomTesting"])
 targets += tests("HTTPServer", on: ["Domain", "Operations", "HTTPServer"], with: nio)
 targets += tests(
     "Automation",

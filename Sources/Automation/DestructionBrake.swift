@@ -2,18 +2,20 @@ import Domain
 
 /// Keeps a wrong clock from destroying what retention protects.
 ///
-/// - The wall clock is compared with time that nobody can set. When it runs ahead by more than five minutes, nothing is destroyed
-///   for a day of uptime, and an alarm is raised: time for an operator to notice.
+/// - The wall clock is compared with time that nobody can set. When it runs ahead by more than five minutes within an hour, at
+///   once or by small steps, nothing is destroyed for a day of uptime, and an alarm is raised: time for an operator to notice.
 /// - After the server was down for more than three days, or was started with a clock that claims so, nothing is destroyed in the
 ///   first hour.
 /// - Whatever the clock says, at most 25 objects are destroyed in a minute.
 struct DestructionBrake: Sendable {
     static let perMinute = 25
     static let tolerance: Duration = .minutes(5)
+    static let comparedOver: Duration = .hours(1)
     static let pauseAfterJump: Duration = .hours(24)
     static let longAbsence: Duration = .days(3)
     static let pauseAfterAbsence: Duration = .hours(1)
 
+    /// Both clocks at one moment, at most an hour ago.
     private var wall: Timestamp
     private var uptime: Duration
     private var pausedUntil: Duration
@@ -56,8 +58,10 @@ struct DestructionBrake: Sendable {
                     "The clock jumped forward by \(ahead.components.seconds) seconds. Nothing is purged for 24 hours.",
                 pause: Self.pauseAfterJump)
         }
-        wall = now
-        uptime = nowUptime
+        if ahead > Self.tolerance || ahead < .zero || nowUptime - uptime >= Self.comparedOver {
+            wall = now
+            uptime = nowUptime
+        }
         defer { pendingAlarm = nil }
         return pendingAlarm
     }

@@ -15,8 +15,10 @@ package final class SQLiteStore: Store {
     package struct Options: Sendable {
         /// Page cache of each connection.
         package var cacheKiB = 8_192
+        /// Page cache of the writer, which reads what it replaces.
+        package var writerCacheKiB = 32_768
         /// Pages in the write-ahead log above which `maintain` moves them into the database file.
-        package var checkpointPages = 1_000
+        package var checkpointPages = 2_000
         /// Space kept aside so that audit records can still be written when the disk is full.
         package var reserveBytes = 32 << 20
         /// A registered SQLite VFS; nil is the system's. Tests put a failing disk here.
@@ -75,7 +77,7 @@ package final class SQLiteStore: Store {
     private static func openWriter(path: String, options: Options) throws(StoreError) -> SQLiteConnection {
         let mask = umask(0o077)
         defer { umask(mask) }
-        let connection = try SQLiteConnection(path: path, writable: true, vfs: options.vfs, cacheKiB: options.cacheKiB)
+        let connection = try SQLiteConnection(path: path, writable: true, vfs: options.vfs, cacheKiB: options.writerCacheKiB)
         guard try connection.pragma("journal_mode = WAL") == "wal" else {
             throw .unusable("the file system does not support write-ahead logging")
         }

@@ -154,3 +154,20 @@ extension TestHouse {
         return (report, events)
     }
 }
+
+// MARK: As someone with the database sees it
+
+extension TestHouse {
+    package func raw(_ key: String) throws -> [UInt8]? { try house.store.connection().value(at: key) }
+
+    package func rawKeys(_ prefix: String) throws -> [String] {
+        try house.store.connection().entries(in: KeyRange(prefix: prefix), limit: .max).map(\.key)
+    }
+
+    /// Writes below the barrier, past the committer; nil removes.
+    package func overwrite(_ key: String, with value: [UInt8]?) throws {
+        try house.store.write { batch throws(StoreError) in
+            if let value { try batch.put(value, at: key) } else { try batch.remove(key) }
+        }
+    }
+}
