@@ -115,25 +115,34 @@ targets += tests("Cryptography", on: ["Domain", "Cryptography", "StrongroomTesti
 targets += tests("Barrier", on: ["Domain", "Store", "StoreTesting", "Cryptography", "Barrier"])
 targets += tests(
     "Audit",
-    on: ["Domain", "Threads", "Store", "StoreSQLite", "StoreTesting", "Cryptography", "Barrier", "Audit", "StrongroomTesting"])
+    on: [
+        "Domain", "Threads", "Store", "StoreSQLite", "StoreTesting", "Cryptography", "Barrier", "Audit",
+        "StrongroomTesting",
+    ])
 targets += tests(
     "Identity",
     on: ["Domain", "Threads", "Store", "StoreTesting", "Cryptography", "Barrier", "Identity", "StrongroomTesting"])
 targets += tests("Access", on: ["Domain", "Store", "Barrier", "Access", "StrongroomTesting"])
-targets += tests("Operations", on: ["Domain", "Store", "Barrier", "Operations", "StrongroomTesting"])
+targets += tests(
+    "Operations",
+    on: ["Domain", "Store", "Barrier", "Audit", "Identity", "Operations", "House", "StrongroomTesting"])
 targets += tests("StoreSQLite", on: ["Domain", "Store", "StoreSQLite", "StoreTesting", "StrongroomTesting"])
 targets += tests(
     "House",
     on: [
         "Domain", "Threads", "Store", "StoreSQLite", "StoreTesting", "Cryptography", "Barrier", "Audit", "Identity",
-        "Access", "Operations", "House",
-        "StrongroomTesting",
+        "Access", "Operations", "Management", "House", "StrongroomTesting",
     ])
 targets += tests("Secrets", on: ["Domain", "Audit", "Store", "Operations", "House", "StrongroomTesting"])
+targets += tests("Login", on: ["Domain", "Audit", "Operations", "House", "StrongroomTesting"])
+targets += tests(
+    "Management", on: ["Domain", "Audit", "Identity", "Access", "Operations", "House", "StrongroomTesting"])
 targets += tests("HTTPServer", on: ["Domain", "Operations", "HTTPServer"], with: nio)
 targets += tests(
     "Automation",
-    on: ["Domain", "Store", "StoreSQLite", "Audit", "Identity", "Operations", "Automation", "House", "StrongroomTesting"])
+    on: [
+        "Domain", "Store", "StoreSQLite", "Audit", "Identity", "Operations", "Automation", "House", "StrongroomTesting",
+    ])
 
 let package = Package(
     name: "strongroom",

@@ -119,7 +119,8 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
         guard let context else { return }
         output.clear(minimumCapacity: 2_048)
         state.writer.write(
-            response, networkInfo: networkInfo, date: state.date, closes: closes, gathering: &state.scratch, to: &output)
+            response, networkInfo: networkInfo, date: state.date, closes: closes, gathering: &state.scratch, to: &output
+        )
         if closes {
             phase = .finished
             queue.removeAll()

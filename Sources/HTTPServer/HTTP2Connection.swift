@@ -103,7 +103,9 @@ final class HTTP2Stream: ChannelInboundHandler, TimedConnection, @unchecked Send
                 let assembled = try assembler.assemble(received, peer: peer, tlsVersion: tlsVersion)
                 limit = state.dispatcher.bodyLimit(assembled.request, on: state.lane)
                 head = assembled
-                if let length = assembled.contentLength, length > limit { refuseBody(of: assembled.request, over: limit) }
+                if let length = assembled.contentLength, length > limit {
+                    refuseBody(of: assembled.request, over: limit)
+                }
             } catch { refuse(error, target: received.uri) }
         case .body(let bytes):
             guard let count = head?.request.body.count else { return }

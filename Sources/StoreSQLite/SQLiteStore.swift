@@ -77,7 +77,8 @@ package final class SQLiteStore: Store {
     private static func openWriter(path: String, options: Options) throws(StoreError) -> SQLiteConnection {
         let mask = umask(0o077)
         defer { umask(mask) }
-        let connection = try SQLiteConnection(path: path, writable: true, vfs: options.vfs, cacheKiB: options.writerCacheKiB)
+        let connection = try SQLiteConnection(
+            path: path, writable: true, vfs: options.vfs, cacheKiB: options.writerCacheKiB)
         guard try connection.pragma("journal_mode = WAL") == "wal" else {
             throw .unusable("the file system does not support write-ahead logging")
         }

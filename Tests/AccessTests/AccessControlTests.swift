@@ -11,17 +11,21 @@ struct AccessControlTests {
     private static let demo = VaultName("demo")!
     private static let name = ObjectName("Secret-1")!
     private let principal = Principal(
-        kind: .application, objectID: GUID(high: 5, low: 5), applicationID: GUID(high: 6, low: 6), tenant: GUID(high: 7, low: 7), issuer: "i")
+        kind: .application, objectID: GUID(high: 5, low: 5), applicationID: GUID(high: 6, low: 6),
+        tenant: GUID(high: 7, low: 7), issuer: "i")
 
     private func assignment(
         _ role: String = "Key Vault Secrets User", at scope: Scope, id: UInt64 = 1, to principalID: GUID? = nil
     ) throws -> RoleAssignment {
         RoleAssignment(
-            id: GUID(high: 9, low: id), principalID: principalID ?? principal.objectID, roleID: try #require(BuiltInRoles.role(named: role)).id,
+            id: GUID(high: 9, low: id), principalID: principalID ?? principal.objectID,
+            roleID: try #require(BuiltInRoles.role(named: role)).id,
             scope: scope, created: TestClock.start, createdBy: principal.objectID)
     }
 
-    private func chain(_ vault: String = "demo", group: String = "Group", subscription: GUID = subscription) throws -> ScopeChain {
+    private func chain(_ vault: String = "demo", group: String = "Group", subscription: GUID = subscription) throws
+        -> ScopeChain
+    {
         ScopeChain(vault: try #require(VaultName(vault)), group: group, subscription: subscription)
     }
 
@@ -30,9 +34,12 @@ struct AccessControlTests {
     @Test(
         "A role reaches what its scope contains and nothing else",
         arguments: [
-            (Scope.subscription(subscription), true), (.resourceGroup("group", in: subscription), true), (vaultScope, true),
-            (vaultScope.object(name, in: "secrets"), true), (vaultScope.object(ObjectName("SECRET-1")!, in: "secrets"), true),
-            (vaultScope.object(ObjectName("secret-10")!, in: "secrets"), false), (vaultScope.object(name, in: "keys"), false),
+            (Scope.subscription(subscription), true), (.resourceGroup("group", in: subscription), true),
+            (vaultScope, true),
+            (vaultScope.object(name, in: "secrets"), true),
+            (vaultScope.object(ObjectName("SECRET-1")!, in: "secrets"), true),
+            (vaultScope.object(ObjectName("secret-10")!, in: "secrets"), false),
+            (vaultScope.object(name, in: "keys"), false),
             (.subscription(otherSubscription), false), (.resourceGroup("Group2", in: subscription), false),
             (.resourceGroup("Group", in: otherSubscription), false),
             (.vault(VaultName("demo2")!, group: "Group", subscription: subscription), false),
@@ -44,14 +51,18 @@ struct AccessControlTests {
         #expect((grant != nil) == isGranted)
         #expect(grant?.assignmentID == (isGranted ? GUID(high: 9, low: 1) : nil))
         // Asked again, now from memory.
-        #expect((decider.grant(.secretsGet, to: principal, on: try chain(), object: (Self.name, "secrets")) != nil) == isGranted)
+        #expect(
+            (decider.grant(.secretsGet, to: principal, on: try chain(), object: (Self.name, "secrets")) != nil)
+                == isGranted)
     }
 
     @Test("A role on one object grants nothing on the whole vault")
     func objectScope() throws {
-        let decider = AccessDecider(AccessControl([try assignment(at: Self.vaultScope.object(Self.name, in: "secrets"))]))
+        let decider = AccessDecider(
+            AccessControl([try assignment(at: Self.vaultScope.object(Self.name, in: "secrets"))]))
         #expect(decider.grant(.secretsReadMetadata, to: principal, on: try chain(), object: nil) == nil)
-        #expect(decider.grant(.secretsReadMetadata, to: principal, on: try chain(), object: (Self.name, "secrets")) != nil)
+        #expect(
+            decider.grant(.secretsReadMetadata, to: principal, on: try chain(), object: (Self.name, "secrets")) != nil)
     }
 
     @Test("A role grants its permissions and no other", arguments: Permission.allCases)
@@ -79,8 +90,12 @@ struct AccessControlTests {
             try assignment("Key Vault Secrets Officer", at: Self.vaultScope.object(Self.name, in: "secrets"), id: 2),
         ])
         let decider = AccessDecider(control)
-        #expect(decider.grant(.secretsGet, to: principal, on: try chain(), object: nil)?.assignmentID == GUID(high: 9, low: 1))
-        #expect(decider.grant(.secretsDelete, to: principal, on: try chain(), object: (Self.name, "secrets"))?.assignmentID == GUID(high: 9, low: 2))
+        #expect(
+            decider.grant(.secretsGet, to: principal, on: try chain(), object: nil)?.assignmentID
+                == GUID(high: 9, low: 1))
+        #expect(
+            decider.grant(.secretsDelete, to: principal, on: try chain(), object: (Self.name, "secrets"))?.assignmentID
+                == GUID(high: 9, low: 2))
         #expect(decider.grant(.secretsDelete, to: principal, on: try chain(), object: nil) == nil)
     }
 
@@ -118,17 +133,22 @@ struct AccessControlTests {
     @Test("A role that is not known grants nothing")
     func unknownRole() throws {
         let unknown = RoleAssignment(
-            id: GUID(high: 9, low: 1), principalID: principal.objectID, roleID: GUID(high: 0, low: 0), scope: Self.vaultScope,
+            id: GUID(high: 9, low: 1), principalID: principal.objectID, roleID: GUID(high: 0, low: 0),
+            scope: Self.vaultScope,
             created: TestClock.start, createdBy: principal.objectID)
-        #expect(AccessDecider(AccessControl([unknown])).grant(.secretsGet, to: principal, on: try chain(), object: nil) == nil)
+        #expect(
+            AccessDecider(AccessControl([unknown])).grant(.secretsGet, to: principal, on: try chain(), object: nil)
+                == nil)
     }
 
     @Test(
         "On the management plane a role reaches its scope and all below",
         arguments: [
-            (Scope.subscription(subscription), true), (.resourceGroup("Group", in: subscription), true), (vaultScope, true),
+            (Scope.subscription(subscription), true), (.resourceGroup("Group", in: subscription), true),
+            (vaultScope, true),
             (vaultScope.object(name, in: "secrets"), false), (.resourceGroup("Grou", in: subscription), false),
-            (.subscription(otherSubscription), false), (.vault(VaultName("dem")!, group: "Group", subscription: subscription), false),
+            (.subscription(otherSubscription), false),
+            (.vault(VaultName("dem")!, group: "Group", subscription: subscription), false),
         ])
     func management(_ scope: Scope, _ isGranted: Bool) throws {
         let decider = AccessDecider(AccessControl([try assignment("Owner", at: scope)]))

@@ -7,11 +7,16 @@ struct RoleDefinitionTests {
     @Test(
         "A pattern's stars stand for any run of characters",
         arguments: [
-            ("*", "anything/at/all", true), ("*", "", true), ("*/read", "a/b/read", true), ("*/read", "read", false), ("*/read", "a/read/x", false),
-            ("a/*", "a/", true), ("a/*", "a/b/c", true), ("a/*", "ab", false), ("a/*/c", "a/b/c", true), ("a/*/c", "a/c", false),
-            ("a/*/c", "a//c", true), ("a/*/c/*", "a/b/c/d", true), ("a/*/c/*", "a/c/c/d", true), ("a/b", "a/b", true), ("a/b", "a/bc", false),
-            ("A/B", "a/b", true), ("a/*", "A/X", true), ("a*a", "a", false), ("a*a", "aa", true), ("a*b*a", "aba", true), ("a*b*a", "aab", false),
-            ("**", "x", true), ("", "", true), ("", "x", false), ("a/*/Write", "a/b/write", true), ("a/*ab", "a/aab", true),
+            ("*", "anything/at/all", true), ("*", "", true), ("*/read", "a/b/read", true), ("*/read", "read", false),
+            ("*/read", "a/read/x", false),
+            ("a/*", "a/", true), ("a/*", "a/b/c", true), ("a/*", "ab", false), ("a/*/c", "a/b/c", true),
+            ("a/*/c", "a/c", false),
+            ("a/*/c", "a//c", true), ("a/*/c/*", "a/b/c/d", true), ("a/*/c/*", "a/c/c/d", true), ("a/b", "a/b", true),
+            ("a/b", "a/bc", false),
+            ("A/B", "a/b", true), ("a/*", "A/X", true), ("a*a", "a", false), ("a*a", "aa", true),
+            ("a*b*a", "aba", true), ("a*b*a", "aab", false),
+            ("**", "x", true), ("", "", true), ("", "x", false), ("a/*/Write", "a/b/write", true),
+            ("a/*ab", "a/aab", true),
         ])
     func matching(_ pattern: String, _ action: String, _ isMatch: Bool) {
         #expect(RoleDefinition.matches(action, pattern: pattern) == isMatch)
@@ -28,16 +33,21 @@ struct RoleDefinitionTests {
         /// Whether the role grants an action, worked out by other means than the server's.
         func grants(_ action: String, isDataAction: Bool) -> Bool {
             func fits(_ pattern: String) -> Bool {
-                let pieces = pattern.lowercased().split(separator: "*", omittingEmptySubsequences: false).map(String.init)
+                let pieces = pattern.lowercased().split(separator: "*", omittingEmptySubsequences: false).map(
+                    String.init)
                 return fits(action.lowercased()[...], pieces[...], isFirst: true)
             }
             // Tries every length for every star.
             func fits(_ text: Substring, _ pieces: ArraySlice<String>, isFirst: Bool) -> Bool {
                 guard let piece = pieces.first else { return text.isEmpty }
-                if isFirst { return text.hasPrefix(piece) && fits(text.dropFirst(piece.count), pieces.dropFirst(), isFirst: false) }
+                if isFirst {
+                    return text.hasPrefix(piece)
+                        && fits(text.dropFirst(piece.count), pieces.dropFirst(), isFirst: false)
+                }
                 return (0...text.count).contains { skipped in
                     let rest = text.dropFirst(skipped)
-                    return rest.hasPrefix(piece) && fits(rest.dropFirst(piece.count), pieces.dropFirst(), isFirst: false)
+                    return rest.hasPrefix(piece)
+                        && fits(rest.dropFirst(piece.count), pieces.dropFirst(), isFirst: false)
                 }
             }
             let (granted, withheld) = isDataAction ? (dataActions, notDataActions) : (actions, notActions)
@@ -53,7 +63,8 @@ struct RoleDefinitionTests {
         #expect(ours.id == GUID(role.id))
         for permission in Permission.allCases {
             #expect(
-                ours.permissions.contains(permission) == role.grants(permission.action, isDataAction: permission.isDataAction),
+                ours.permissions.contains(permission)
+                    == role.grants(permission.action, isDataAction: permission.isDataAction),
                 "\(permission)")
         }
     }
@@ -61,7 +72,11 @@ struct RoleDefinitionTests {
     @Test("Every published role is there, and beside them the four general ones")
     func complete() {
         let names = Set(BuiltInRoles.all.map(\.name))
-        #expect(names == Set(Self.published.map(\.roleName)).union(["Owner", "Contributor", "Reader", "User Access Administrator"]))
+        #expect(
+            names
+                == Set(Self.published.map(\.roleName)).union([
+                    "Owner", "Contributor", "Reader", "User Access Administrator",
+                ]))
         #expect(names.count == BuiltInRoles.all.count)
     }
 

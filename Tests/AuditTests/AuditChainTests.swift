@@ -1,8 +1,9 @@
-@testable import Audit
 import Cryptography
 import Domain
 import StrongroomTesting
 import Testing
+
+@testable import Audit
 
 struct AuditChainTests {
     private let engine: CryptoEngine
@@ -17,7 +18,8 @@ struct AuditChainTests {
     func definition() throws {
         var chain = AuditChain.empty
         var hash = [UInt8](repeating: 0, count: 32)
-        for (number, record) in [[UInt8]](arrayLiteral: [1, 2, 3], [], [UInt8](repeating: 9, count: 1_000)).enumerated() {
+        for (number, record) in [[UInt8]](arrayLiteral: [1, 2, 3], [], [UInt8](repeating: 9, count: 1_000)).enumerated()
+        {
             chain.append(record, hasher: hasher)
             hash = try engine.sha256(hash + [0, 0, 0, 0, 0, 0, 0, UInt8(number + 1)] + record)
             #expect(chain.sequence == UInt64(number + 1))
@@ -39,9 +41,12 @@ struct AuditChainTests {
         return AuditBatch(before: before, after: after, records: records)
     }
 
-    @Test("A batch comes back as it was written", arguments: [[[1, 2, 3]], [[], [1]], [[UInt8](repeating: 7, count: 70_000), [1], []]] as [[[UInt8]]])
+    @Test(
+        "A batch comes back as it was written",
+        arguments: [[[1, 2, 3]], [[], [1]], [[UInt8](repeating: 7, count: 70_000), [1], []]] as [[[UInt8]]])
     func roundTrip(_ records: [[UInt8]]) throws {
-        let batch = batch(records, after: AuditChain(sequence: 41, hash: SHA256Digest([UInt8](repeating: 4, count: 32))))
+        let batch = batch(
+            records, after: AuditChain(sequence: 41, hash: SHA256Digest([UInt8](repeating: 4, count: 32))))
         let again = try #require(AuditBatch(batch.encoded()))
         #expect(again.records == records)
         #expect(again.before == batch.before)

@@ -12,7 +12,8 @@ struct AuditEventTests {
         event.resultDescription = "no\r\n\"way\""
         event.callerAddress = "2001:db8::1"
         event.principal = Principal(
-            kind: .application, objectID: GUID(high: 5, low: 6), applicationID: GUID(high: 7, low: 8), tenant: GUID(high: 9, low: 10),
+            kind: .application, objectID: GUID(high: 5, low: 6), applicationID: GUID(high: 7, low: 8),
+            tenant: GUID(high: 9, low: 10),
             issuer: "https://login.localhost/x/")
         event.clientInfo = "azsdk-python\u{7}"
         event.requestURI = "https://demo.vault.localhost/secrets/é?api-version=7.4"
@@ -42,7 +43,8 @@ struct AuditEventTests {
 
     @Test("A record of the bare minimum comes back as it was written")
     func bare() throws {
-        let event = AuditEvent(time: TestClock.start, operationName: "X", status: 200, correlationID: GUID(high: 0, low: 0))
+        let event = AuditEvent(
+            time: TestClock.start, operationName: "X", status: 200, correlationID: GUID(high: 0, low: 0))
         let again = try #require(AuditEvent(event.encoded()))
         #expect(isSame(event, again))
         #expect(again.principal == nil && again.isAuthorized == nil && again.assignmentID == nil)
@@ -72,7 +74,8 @@ struct AuditEventTests {
         #expect(json["callerIpAddress"].string == "2001:db8::1")
         #expect(json["identity"]["claim"]["oid"].string == "00000000-0000-0005-0000-000000000006")
         #expect(json["identity"]["claim"]["appid"].string == "00000000-0000-0007-0000-000000000008")
-        #expect(json["resourceId"].string == "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.KEYVAULT/VAULTS/DEMO")
+        #expect(
+            json["resourceId"].string == "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.KEYVAULT/VAULTS/DEMO")
         #expect(json["properties"]["id"].string == "https://demo.vault.localhost/secrets/é")
         #expect(json["properties"]["clientInfo"].string == "azsdk-python\u{7}")
         #expect(json["properties"]["httpStatusCode"].integer == 403)
@@ -82,7 +85,8 @@ struct AuditEventTests {
 
     @Test("What is not known is left out of the exported record")
     func sparseJSON() throws {
-        let event = AuditEvent(time: TestClock.start, operationName: "X", status: 200, correlationID: GUID(high: 0, low: 0))
+        let event = AuditEvent(
+            time: TestClock.start, operationName: "X", status: 200, correlationID: GUID(high: 0, low: 0))
         let json = try JSON(event.json { _ in "OK" })
         #expect(json["resultType"].string == "Success")
         #expect(json["identity"].members.isEmpty)

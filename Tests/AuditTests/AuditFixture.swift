@@ -1,4 +1,3 @@
-@testable import Audit
 import Barrier
 import Cryptography
 import Dispatch
@@ -8,6 +7,8 @@ import StoreSQLite
 import StoreTesting
 import StrongroomTesting
 import Threads
+
+@testable import Audit
 
 /// A committer on a real store that can be troubled, and what is needed to look at its log.
 final class AuditFixture: @unchecked Sendable {
@@ -43,7 +44,8 @@ final class AuditFixture: @unchecked Sendable {
         let log = log
         committer = try Committer(
             store: store, keyring: keyring, cache: nil, engine: engine, checkpointKey: checkpointKey,
-            checkpointFile: CheckpointFile(folder: folder.path), chain: .empty, options: options, now: { TestClock.start },
+            checkpointFile: CheckpointFile(folder: folder.path), chain: .empty, options: options,
+            now: { TestClock.start },
             log: { log.append($0) })
         committer.start()
     }
@@ -68,14 +70,16 @@ final class AuditFixture: @unchecked Sendable {
     }
 
     /// Records a call that changed nothing.
-    func record(_ name: String) async throws(VaultError) {
-        try await committer.record([event(name).encoded()], waker: DirectWaker())
+    func record(_ name: String, waker: any Waker = DirectWaker()) async throws(VaultError) {
+        try await committer.record([event(name).encoded()], waker: waker)
     }
 
     /// Makes a change with its record.
-    func change(_ key: String, refusing: Bool = false) async throws(VaultError) {
+    func change(
+        _ key: String, refusing: Bool = false, waker: any Waker = DirectWaker()
+    ) async throws(VaultError) {
         let record = event("Change-" + key).encoded()
-        try await committer.commit(waker: DirectWaker()) { transaction throws(VaultError) in
+        try await committer.commit(waker: waker) { transaction throws(VaultError) in
             try transaction.put(Array(key.utf8), at: "room/" + key, in: .system)
             if refusing { throw VaultError(.conflict, "no") }
             return [record]

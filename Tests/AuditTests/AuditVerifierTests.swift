@@ -1,4 +1,3 @@
-@testable import Audit
 import Barrier
 import Cryptography
 import Domain
@@ -7,6 +6,8 @@ import StoreSQLite
 import StrongroomTesting
 import Testing
 import Threads
+
+@testable import Audit
 
 /// Somebody edits the log. Without the keys of the barrier they can change, move and remove sealed rows; with them they can seal
 /// rows of their own, but not sign.
@@ -20,9 +21,11 @@ struct AuditVerifierTests {
         for number in 0..<3 { try await fixture.record("first-\(number)") }
         await fixture.stop()
         let again = try Committer(
-            store: fixture.store, keyring: fixture.keyring, cache: nil, engine: fixture.engine, checkpointKey: fixture.checkpointKey,
+            store: fixture.store, keyring: fixture.keyring, cache: nil, engine: fixture.engine,
+            checkpointKey: fixture.checkpointKey,
             checkpointFile: CheckpointFile(folder: fixture.folder.path),
-            chain: try AuditLog.end(fixture.database.connection(), cipher: fixture.cipher).chain, options: .init(), now: { TestClock.start },
+            chain: try AuditLog.end(fixture.database.connection(), cipher: fixture.cipher).chain, options: .init(),
+            now: { TestClock.start },
             log: { _ in })
         again.start()
         for number in 0..<3 {
@@ -44,7 +47,10 @@ struct AuditVerifierTests {
         #expect(report.records == 11)
         #expect(report.checkpoints == 2)
         #expect(report.lastCheckpoint == TestClock.start)
-        #expect(names == ["first-0", "first-1", "first-2", "second-0", "third-0", "second-1", "third-1", "second-2", "third-2"])
+        #expect(
+            names == [
+                "first-0", "first-1", "first-2", "second-0", "third-0", "second-1", "third-1", "second-2", "third-2",
+            ])
     }
 
     @Test("The chain goes on from where it ended")
@@ -124,7 +130,8 @@ struct AuditVerifierTests {
     @Test("A record that was replaced, with the hash of its row made anew, is found", arguments: [0, 2, 4, 6])
     func replacedWithHash(_ index: Int) throws {
         let (batch, records) = try edited(index)
-        try fixture.reseal(AuditBatch(before: batch.before, after: chained(records, after: batch.before), records: records))
+        try fixture.reseal(
+            AuditBatch(before: batch.before, after: chained(records, after: batch.before), records: records))
         #expect(try fault()?.sequence == batch.after.sequence + 1)
     }
 
@@ -149,11 +156,13 @@ struct AuditVerifierTests {
 
     @Test("A checkpoint signed by another key is found")
     func forgedCheckpoint() throws {
-        let other = try Ed25519PrivateKey(seed: SensitiveBytes([UInt8](repeating: 9, count: 32)), engine: fixture.engine)
+        let other = try Ed25519PrivateKey(
+            seed: SensitiveBytes([UInt8](repeating: 9, count: 32)), engine: fixture.engine)
         let batch = try #require(try fixture.batch(at: keys[3]))
         #expect(Checkpoint(batch.records[0]) != nil)
         let forged = [try Checkpoint.sign(batch.before, at: TestClock.start, key: other).encoded()]
-        try fixture.reseal(AuditBatch(before: batch.before, after: try chained(forged, after: batch.before), records: forged))
+        try fixture.reseal(
+            AuditBatch(before: batch.before, after: try chained(forged, after: batch.before), records: forged))
         #expect(try fault()?.sequence == 4)
     }
 
@@ -161,7 +170,8 @@ struct AuditVerifierTests {
     func unreadable() throws {
         let batch = try #require(try fixture.batch(at: keys[7]))
         let records: [[UInt8]] = [[42]]
-        try fixture.reseal(AuditBatch(before: batch.before, after: try chained(records, after: batch.before), records: records))
+        try fixture.reseal(
+            AuditBatch(before: batch.before, after: try chained(records, after: batch.before), records: records))
         #expect(try fault() != nil)
     }
 

@@ -1,8 +1,9 @@
-@testable import Audit
 import Cryptography
 import Domain
 import StrongroomTesting
 import Testing
+
+@testable import Audit
 
 struct CheckpointTests {
     private let engine: CryptoEngine
@@ -49,7 +50,8 @@ struct CheckpointTests {
 
     @Test("A record of a call is no checkpoint, and the other way about")
     func kinds() {
-        let event = AuditEvent(time: TestClock.start, operationName: "X", status: 200, correlationID: GUID(high: 1, low: 1))
+        let event = AuditEvent(
+            time: TestClock.start, operationName: "X", status: 200, correlationID: GUID(high: 1, low: 1))
         #expect(Checkpoint(event.encoded()) == nil)
         #expect(AuditEvent(checkpoint.encoded()) == nil)
     }
@@ -69,7 +71,8 @@ struct CheckpointTests {
 
     @Test("Checkpoints are read in the order they were appended")
     func appends() throws {
-        let later = try Checkpoint.sign(AuditChain(sequence: 9, hash: .zero), at: TestClock.start + .minutes(1), key: key)
+        let later = try Checkpoint.sign(
+            AuditChain(sequence: 9, hash: .zero), at: TestClock.start + .minutes(1), key: key)
         try file.append(checkpoint)
         try file.append(later)
         #expect(try file.read() == [checkpoint, later])

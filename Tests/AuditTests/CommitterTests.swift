@@ -1,4 +1,3 @@
-@testable import Audit
 import Barrier
 import Domain
 import Store
@@ -7,6 +6,8 @@ import StrongroomTesting
 import Synchronization
 import Testing
 import Threads
+
+@testable import Audit
 
 struct CommitterTests {
     @Test("A change and its record are there together")
@@ -24,7 +25,9 @@ struct CommitterTests {
     @Test("A change that refuses leaves nothing behind, and its caller hears why")
     func refusal() async throws {
         let fixture = try AuditFixture()
-        #expect(await fixture.refusal { () throws(VaultError) in try await fixture.change("a", refusing: true) } == .conflict)
+        #expect(
+            await fixture.refusal { () throws(VaultError) in try await fixture.change("a", refusing: true) }
+                == .conflict)
         await fixture.stop()
         #expect(try fixture.changes().isEmpty)
         #expect(try fixture.verify().names.isEmpty)
@@ -46,7 +49,9 @@ struct CommitterTests {
     }
 
     /// Lets one write hang, submits reads (even), changes (odd) and refused changes (multiples of seven), then lets go.
-    private func together(_ fixture: AuditFixture, count: Int) async throws -> [(number: Int, refusal: VaultError.Code?)] {
+    private func together(_ fixture: AuditFixture, count: Int) async throws -> [(
+        number: Int, refusal: VaultError.Code?
+    )] {
         fixture.store.hang()
         let hanging = Task { try await fixture.record("first") }
         _ = await waits { fixture.store.isHanging }
@@ -72,18 +77,28 @@ struct CommitterTests {
         }
     }
 
-    @Test("A disk that hangs is answered for within five seconds, and what was refused in the queue is never carried out")
+    @Test(
+        "A disk that hangs is answered for within five seconds, and what was refused in the queue is never carried out")
     func watchdog() async throws {
         let fixture = try AuditFixture()
         fixture.store.hang()
-        let started = ContinuousClock.now
-        async let running = fixture.refusal { () throws(VaultError) in try await fixture.change("running") }
+        let wakers = (TimedWaker(), TimedWaker(), TimedWaker())
+        async let running = fixture.refusal { () throws(VaultError) in
+            wakers.0.start()
+            try await fixture.change("running", waker: wakers.0)
+        }
         _ = await waits { fixture.store.isHanging }
-        async let queued = fixture.refusal { () throws(VaultError) in try await fixture.change("queued") }
-        async let read = fixture.refusal { () throws(VaultError) in try await fixture.record("read") }
+        async let queued = fixture.refusal { () throws(VaultError) in
+            wakers.1.start()
+            try await fixture.change("queued", waker: wakers.1)
+        }
+        async let read = fixture.refusal { () throws(VaultError) in
+            wakers.2.start()
+            try await fixture.record("read", waker: wakers.2)
+        }
         let refusals = (await running, await queued, await read)
         #expect(refusals == (.unavailable, .unavailable, .unavailable))
-        #expect(ContinuousClock.now - started < .seconds(5))
+        for waker in [wakers.0, wakers.1, wakers.2] { #expect(try #require(waker.waited) < .seconds(5)) }
         #expect(!fixture.committer.isWritable)
 
         fixture.store.resume()
@@ -100,10 +115,11 @@ struct CommitterTests {
     @Test("A store that fails refuses all that it was given, and says so")
     func failure() async throws {
         let fixture = try AuditFixture()
-        fixture.store.fail(.failed("the disk is gone"), .failed("the disk is gone"))
+        fixture.store.fail(with: .failed("the disk is gone"))
         #expect(await fixture.refusal { () throws(VaultError) in try await fixture.change("a") } == .unavailable)
         #expect(!fixture.committer.isWritable)
         #expect(await fixture.refusal { () throws(VaultError) in try await fixture.record("read") } == .unavailable)
+        fixture.store.mend()
         try await fixture.change("b")
         #expect(fixture.committer.isWritable)
         #expect(fixture.log.lines.contains { $0.contains("the disk is gone") })
@@ -115,7 +131,7 @@ struct CommitterTests {
     @Test("A server that cannot write tries again by itself")
     func probe() async throws {
         let fixture = try AuditFixture()
-        fixture.store.fail(.failed("for a moment"))
+        fixture.store.fail(with: .failed("for a moment"), times: 1)
         #expect(await fixture.refusal { () throws(VaultError) in try await fixture.record("read") } == .unavailable)
         #expect(await waits { fixture.committer.isWritable })
         await fixture.stop()
@@ -124,7 +140,7 @@ struct CommitterTests {
     @Test("On a full disk changes are refused and records of reads are written")
     func full() async throws {
         let fixture = try AuditFixture()
-        fixture.store.fail(.full)
+        fixture.store.fail(with: .full, times: 1)
         #expect(await fixture.refusal { () throws(VaultError) in try await fixture.change("a") } == .storageFull)
         try await fixture.record("read")
         // It looks for space twice a second.
@@ -201,6 +217,24 @@ struct CommitterTests {
             try? await Task.sleep(for: .milliseconds(10))
         }
         return false
+    }
+}
+
+/// Tells how long its caller waited until it was woken; the pool may be slow to go on after that.
+private final class TimedWaker: Waker {
+    private let times = Mutex<(started: ContinuousClock.Instant?, woken: ContinuousClock.Instant?)>((nil, nil))
+
+    var waited: Duration? {
+        times.withLock { times in
+            if let started = times.started, let woken = times.woken { woken - started } else { nil }
+        }
+    }
+
+    func start() { times.withLock { $0.started = .now } }
+
+    func wake(_ resume: @escaping @Sendable () -> Void) {
+        times.withLock { $0.woken = .now }
+        resume()
     }
 }
 

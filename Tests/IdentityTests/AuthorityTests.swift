@@ -22,11 +22,15 @@ struct AuthorityTests {
     @Test(
         "An audience means a resource",
         arguments: [
-            ("https://vault.localhost:8443", .vault), ("https://vault.localhost:8443/", .vault), ("https://vault.azure.net", .vault),
-            ("https://VAULT.azure.net/", .vault), ("https://managedhsm.azure.net", .managedHSM), ("https://managedhsm.localhost:8443", .managedHSM),
+            ("https://vault.localhost:8443", .vault), ("https://vault.localhost:8443/", .vault),
+            ("https://vault.azure.net", .vault),
+            ("https://VAULT.azure.net/", .vault), ("https://managedhsm.azure.net", .managedHSM),
+            ("https://managedhsm.localhost:8443", .managedHSM),
             ("https://management.localhost:8443", .management), ("https://management.azure.com/", .management),
-            ("https://management.core.windows.net/", .management), ("https://vault.localhost", nil), ("https://vault.azure.net//", nil),
-            ("http://vault.azure.net", nil), ("https://vault.azure.net.evil.example", nil), ("", nil), ("/", nil), ("vault.azure.net", nil),
+            ("https://management.core.windows.net/", .management), ("https://vault.localhost", nil),
+            ("https://vault.azure.net//", nil),
+            ("http://vault.azure.net", nil), ("https://vault.azure.net.evil.example", nil), ("", nil), ("/", nil),
+            ("vault.azure.net", nil),
         ] as [(String, Authority.Resource?)])
     func audiences(_ audience: String, _ resource: Authority.Resource?) {
         #expect(authority.resource(ofAudience: audience) == resource)

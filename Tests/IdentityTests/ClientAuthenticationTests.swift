@@ -19,7 +19,8 @@ struct ClientAuthenticationTests {
         let stored: ClientSecret
         (secret, stored) = try ClientAuthentication.makeSecret(engine: engine, now: now)
         application = Application(
-            id: GUID(high: 0xABCD_EF01_2345_4678, low: 0x8ABC_DEF0_1234_5678), objectID: GUID(high: 3, low: 4), displayName: "client", created: now, secret: stored)
+            id: GUID(high: 0xABCD_EF01_2345_4678, low: 0x8ABC_DEF0_1234_5678), objectID: GUID(high: 3, low: 4),
+            displayName: "client", created: now, secret: stored)
         directory = Directory([application])
         clients = try ClientAuthentication(directory: directory, engine: engine, pool: pool)
     }
@@ -28,7 +29,8 @@ struct ClientAuthenticationTests {
 
     private func ask(_ id: String? = nil, _ secret: SensitiveBytes? = nil, at now: Timestamp? = nil) async -> Answer {
         switch await clients.authenticate(
-            clientID: id ?? application.id.description, secret: secret ?? self.secret, waker: DirectWaker(), now: now ?? self.now)
+            clientID: id ?? application.id.description, secret: secret ?? self.secret, waker: DirectWaker(),
+            now: now ?? self.now)
         {
         case .client: .client
         case .refused: .refused

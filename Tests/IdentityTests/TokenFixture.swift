@@ -30,9 +30,11 @@ struct TokenFixture {
         directory = Directory([Self.application()])
     }
 
-    static func application(isEnabled: Bool = true, generation: Int = 1, objectID: GUID = Self.objectID) -> Application {
+    static func application(isEnabled: Bool = true, generation: Int = 1, objectID: GUID = Self.objectID) -> Application
+    {
         var application = Application(
-            id: clientID, objectID: objectID, displayName: "client", created: now, secret: ClientSecret(salt: [1], hash: [2], created: now))
+            id: clientID, objectID: objectID, displayName: "client", created: now,
+            secret: ClientSecret(salt: [1], hash: [2], created: now))
         application.isEnabled = isEnabled
         application.tokenGeneration = generation
         return application
@@ -48,15 +50,18 @@ struct TokenFixture {
 
     static func claims(_ authority: Authority, at now: Timestamp = now) -> [String: String] {
         [
-            "aud": #""https://vault.localhost:8443""#, "iss": "\"\(authority.issuer)\"", "iat": "\(now.epochSeconds)", "nbf": "\(now.epochSeconds)",
-            "exp": "\(now.epochSeconds + 3_600)", "appid": "\"\(clientID)\"", "idtyp": #""app""#, "oid": "\"\(objectID)\"",
+            "aud": #""https://vault.localhost:8443""#, "iss": "\"\(authority.issuer)\"", "iat": "\(now.epochSeconds)",
+            "nbf": "\(now.epochSeconds)",
+            "exp": "\(now.epochSeconds + 3_600)", "appid": "\"\(clientID)\"", "idtyp": #""app""#,
+            "oid": "\"\(objectID)\"",
             "tid": "\"\(tenant)\"", "strongroom_gen": "1",
         ]
     }
 
     /// A token of these members, values as JSON; a nil value leaves the member out.
     func token(
-        header changes: [String: String?] = [:], claims claimChanges: [String: String?] = [:], signedBy signer: SigningKey? = nil
+        header changes: [String: String?] = [:], claims claimChanges: [String: String?] = [:],
+        signedBy signer: SigningKey? = nil
     ) throws -> String {
         var header = Self.header
         header["kid"] = "\"\(key.keyID)\""

@@ -30,7 +30,8 @@ struct TokenVerifierTests {
         #expect(
             principal
                 == Principal(
-                    kind: .application, objectID: TokenFixture.objectID, applicationID: TokenFixture.clientID, tenant: TokenFixture.tenant,
+                    kind: .application, objectID: TokenFixture.objectID, applicationID: TokenFixture.clientID,
+                    tenant: TokenFixture.tenant,
                     issuer: fixture.authority.issuer))
     }
 
@@ -39,7 +40,8 @@ struct TokenVerifierTests {
         let issuer = TokenIssuer(authority: fixture.authority, keys: fixture.keys)
         for audience in fixture.authority.audiences(of: resource) + [fixture.authority.url(of: resource) + "/"] {
             let token = try issuer.accessToken(
-                for: TokenFixture.application(), audience: audience, tokenID: GUID(high: 9, low: 9), now: TokenFixture.now)
+                for: TokenFixture.application(), audience: audience, tokenID: GUID(high: 9, low: 9),
+                now: TokenFixture.now)
             let text = token.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
             for other in Authority.Resource.allCases {
                 #expect((try refusal(text, for: other) == nil) == (other == resource), "\(audience) shown to \(other)")
@@ -49,12 +51,15 @@ struct TokenVerifierTests {
 
     @Test("The scheme is read in any case", arguments: ["Bearer ", "bearer ", "BEARER "])
     func scheme(_ scheme: String) throws {
-        _ = try fixture.verifier().principal(authorization: scheme + (try fixture.token()), for: .vault, now: TokenFixture.now)
+        _ = try fixture.verifier().principal(
+            authorization: scheme + (try fixture.token()), for: .vault, now: TokenFixture.now)
     }
 
     // MARK: What is missing
 
-    @Test("Without a bearer token a token is missing", arguments: [nil, "", "Bearer", "Bearer ", "Basic abcdefgh", "PoP abcdefgh", "Bearerabcdef"])
+    @Test(
+        "Without a bearer token a token is missing",
+        arguments: [nil, "", "Bearer", "Bearer ", "Basic abcdefgh", "PoP abcdefgh", "Bearerabcdef"])
     func missing(_ header: String?) throws {
         let verifier = try fixture.verifier()
         #expect { try verifier.principal(authorization: header, for: .vault, now: TokenFixture.now) } throws: {
@@ -67,8 +72,10 @@ struct TokenVerifierTests {
     @Test(
         "A header that asks for other keys or algorithms is refused",
         arguments: [
-            ("alg", #""none""#), ("alg", #""None""#), ("alg", #""HS256""#), ("alg", #""rs256""#), ("alg", #""RS384""#), ("alg", #""PS256""#),
-            ("alg", #""""#), ("alg", "null"), ("alg", nil), ("alg", "[\"RS256\"]"), ("kid", #""unknown""#), ("kid", #""""#), ("kid", "null"),
+            ("alg", #""none""#), ("alg", #""None""#), ("alg", #""HS256""#), ("alg", #""rs256""#), ("alg", #""RS384""#),
+            ("alg", #""PS256""#),
+            ("alg", #""""#), ("alg", "null"), ("alg", nil), ("alg", "[\"RS256\"]"), ("kid", #""unknown""#),
+            ("kid", #""""#), ("kid", "null"),
             ("kid", nil), ("jku", #""https://attacker.example/keys""#), ("x5u", #""https://attacker.example/chain""#),
             ("jwk", #"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#), ("x5c", #"["MIIB"]"#), ("crit", #"["exp"]"#),
         ] as [(String, String?)])
@@ -81,12 +88,15 @@ struct TokenVerifierTests {
         "Claims of others are refused",
         arguments: [
             ("iss", #""https://login.localhost:8443/""#), ("iss", #""https://sts.windows.net/x/""#), ("iss", nil),
-            ("aud", #""https://management.localhost:8443""#), ("aud", #""https://vault.localhost""#), ("aud", #""https://vault.localhost:8443.evil""#),
+            ("aud", #""https://management.localhost:8443""#), ("aud", #""https://vault.localhost""#),
+            ("aud", #""https://vault.localhost:8443.evil""#),
             ("aud", #""https://vault.localhost:8443//""#), ("aud", #"["https://vault.localhost:8443"]"#), ("aud", nil),
             ("tid", #""00000000-0000-0000-0000-000000000000""#), ("tid", #""nonsense""#), ("tid", nil),
             ("oid", #""00000000-0000-0000-0000-000000000000""#), ("oid", #""nonsense""#), ("oid", nil),
-            ("appid", #""00000000-0000-0000-0000-000000000000""#), ("appid", nil), ("idtyp", #""user""#), ("idtyp", nil),
-            ("strongroom_gen", "0"), ("strongroom_gen", "2"), ("strongroom_gen", nil), ("nbf", nil), ("nbf", #""0""#), ("exp", nil), ("exp", "null"),
+            ("appid", #""00000000-0000-0000-0000-000000000000""#), ("appid", nil), ("idtyp", #""user""#),
+            ("idtyp", nil),
+            ("strongroom_gen", "0"), ("strongroom_gen", "2"), ("strongroom_gen", nil), ("nbf", nil), ("nbf", #""0""#),
+            ("exp", nil), ("exp", "null"),
             ("exp", "1e12"), ("exp", "-1"),
         ] as [(String, String?)])
     func claims(_ name: String, _ value: String?) throws {
@@ -94,14 +104,19 @@ struct TokenVerifierTests {
         #expect(error.code == .invalidToken)
     }
 
-    @Test("A token is valid from a minute before nbf to a minute after exp", arguments: [(-61, false), (-60, true), (0, true), (3_600, true), (3_659, true), (3_660, false), (100_000, false)])
+    @Test(
+        "A token is valid from a minute before nbf to a minute after exp",
+        arguments: [
+            (-61, false), (-60, true), (0, true), (3_600, true), (3_659, true), (3_660, false), (100_000, false),
+        ])
     func skew(_ seconds: Int, _ holds: Bool) throws {
         let token = try fixture.token()
         #expect((try refusal(token, at: TokenFixture.now + .seconds(seconds)) == nil) == holds)
         // The same for a verifier that has it in memory.
         let verifier = try fixture.verifier()
         _ = try verifier.principal(authorization: "Bearer " + token, for: .vault, now: TokenFixture.now)
-        let again = try? verifier.principal(authorization: "Bearer " + token, for: .vault, now: TokenFixture.now + .seconds(seconds))
+        let again = try? verifier.principal(
+            authorization: "Bearer " + token, for: .vault, now: TokenFixture.now + .seconds(seconds))
         #expect((again != nil) == holds)
     }
 
@@ -132,8 +147,10 @@ struct TokenVerifierTests {
         let token = try fixture.token()
         let parts = token.split(separator: ".").map(String.init)
         for text in [
-            "x", "..", "...", token + ".", "." + token, token + "=", parts[0] + "." + parts[1], parts[0] + "." + parts[1] + ".", token + " ",
-            parts[0] + ".." + parts[2], "." + parts[1] + "." + parts[2], token + "." + parts[2], token + "\n", token + token,
+            "x", "..", "...", token + ".", "." + token, token + "=", parts[0] + "." + parts[1],
+            parts[0] + "." + parts[1] + ".", token + " ",
+            parts[0] + ".." + parts[2], "." + parts[1] + "." + parts[2], token + "." + parts[2], token + "\n",
+            token + token,
         ] { #expect(try refusal(text) != nil, "\(text.prefix(20))") }
     }
 
@@ -141,7 +158,9 @@ struct TokenVerifierTests {
     func unsigned() throws {
         for algorithm in [#""none""#, #""RS256""#] {
             let header = TokenFixture.json(["alg": algorithm, "kid": "\"\(fixture.key.keyID)\""])
-            let text = Base64.encodeURL(Array(header.utf8)) + "." + Base64.encodeURL(Array(TokenFixture.json(TokenFixture.claims(fixture.authority)).utf8))
+            let text =
+                Base64.encodeURL(Array(header.utf8)) + "."
+                + Base64.encodeURL(Array(TokenFixture.json(TokenFixture.claims(fixture.authority)).utf8))
             #expect(try refusal(text + ".") != nil)
             #expect(try refusal(text) != nil)
         }
@@ -150,7 +169,9 @@ struct TokenVerifierTests {
     @Test("A token signed with our public key as an HMAC key is refused")
     func confusedAlgorithm() throws {
         let header = TokenFixture.json(["alg": #""HS256""#, "kid": "\"\(fixture.key.keyID)\""])
-        let text = Base64.encodeURL(Array(header.utf8)) + "." + Base64.encodeURL(Array(TokenFixture.json(TokenFixture.claims(fixture.authority)).utf8))
+        let text =
+            Base64.encodeURL(Array(header.utf8)) + "."
+            + Base64.encodeURL(Array(TokenFixture.json(TokenFixture.claims(fixture.authority)).utf8))
         let tag = try fixture.engine.hmacSHA256(key: SensitiveBytes(fixture.key.modulus), Array(text.utf8))
         #expect(try refusal(text + "." + Base64.encodeURL(tag))?.code == .invalidToken)
     }
@@ -170,13 +191,22 @@ struct TokenVerifierTests {
     func oversize() throws {
         let token = try fixture.token(claims: ["pad": "\"" + String(repeating: "x", count: 13_000) + "\""])
         #expect(try refusal(token)?.message.contains("longer than") == true)
-        #expect(try refusal(try fixture.token(claims: ["pad": "\"" + String(repeating: "x", count: 9_000) + "\""])) == nil)
+        #expect(
+            try refusal(try fixture.token(claims: ["pad": "\"" + String(repeating: "x", count: 9_000) + "\""])) == nil)
     }
 
     @Test("Deep and wide tokens are refused")
     func deep() throws {
-        #expect(try refusal(try fixture.token(claims: ["deep": String(repeating: "[", count: 10) + String(repeating: "]", count: 10)])) != nil)
-        #expect(try refusal(try fixture.token(claims: ["wide": "[" + [String](repeating: "1", count: 200).joined(separator: ",") + "]"])) != nil)
+        #expect(
+            try refusal(
+                try fixture.token(claims: [
+                    "deep": String(repeating: "[", count: 10) + String(repeating: "]", count: 10)
+                ])) != nil)
+        #expect(
+            try refusal(
+                try fixture.token(claims: [
+                    "wide": "[" + [String](repeating: "1", count: 200).joined(separator: ",") + "]"
+                ])) != nil)
     }
 
     @Test("Refusals say nothing of the token's signature or key")
@@ -193,7 +223,9 @@ struct TokenVerifierTests {
         let verifier = try fixture.verifier()
         let header = "Bearer " + (try fixture.token())
         _ = try verifier.principal(authorization: header, for: .vault, now: TokenFixture.now)
-        #expect(throws: VaultError.self) { try verifier.principal(authorization: header, for: .management, now: TokenFixture.now) }
+        #expect(throws: VaultError.self) {
+            try verifier.principal(authorization: header, for: .management, now: TokenFixture.now)
+        }
         _ = try verifier.principal(authorization: header, for: .vault, now: TokenFixture.now)
     }
 
@@ -208,8 +240,12 @@ struct TokenVerifierTests {
         let header = "Bearer " + (try fixture.token())
         _ = try verifier.principal(authorization: header, for: .vault, now: TokenFixture.now)
         fixture.directory.reload(TokenFixture.clientID, from: NoRecords(), committed: changed)
-        #expect(throws: VaultError.self) { try verifier.principal(authorization: header, for: .vault, now: TokenFixture.now) }
-        #expect(throws: VaultError.self) { try fixture.verifier().principal(authorization: header, for: .vault, now: TokenFixture.now) }
+        #expect(throws: VaultError.self) {
+            try verifier.principal(authorization: header, for: .vault, now: TokenFixture.now)
+        }
+        #expect(throws: VaultError.self) {
+            try fixture.verifier().principal(authorization: header, for: .vault, now: TokenFixture.now)
+        }
         fixture.directory.reload(TokenFixture.clientID, from: NoRecords(), committed: TokenFixture.application())
         _ = try verifier.principal(authorization: header, for: .vault, now: TokenFixture.now)
     }

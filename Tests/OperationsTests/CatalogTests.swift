@@ -36,8 +36,10 @@ struct CatalogTests {
     @Test(
         "A path and method mean an operation",
         arguments: [
-            (.get, "/secrets/a", "Get secret-name=a"), (.get, "/secrets/a/b", "Get secret-name=a secret-version=b"), (.get, "/secrets", "List"),
-            (.put, "/secrets/a", "Set secret-name=a"), (.get, "/secrets/a/versions", "Versions secret-name=a"), (.post, "/secrets/restore", "Restore"),
+            (.get, "/secrets/a", "Get secret-name=a"), (.get, "/secrets/a/b", "Get secret-name=a secret-version=b"),
+            (.get, "/secrets", "List"),
+            (.put, "/secrets/a", "Set secret-name=a"), (.get, "/secrets/a/versions", "Versions secret-name=a"),
+            (.post, "/secrets/restore", "Restore"),
             (.post, "/secrets/a/backup", "Backup secret-name=a"), (.post, "/secrets:batchGet", "Batch"),
         ] as [(Request.Method, String, String)])
     func matches(_ method: Request.Method, _ path: String, _ expected: String) {
@@ -47,7 +49,8 @@ struct CatalogTests {
     @Test(
         "Literals are matched in any case, and parameters keep theirs",
         arguments: [
-            (.get, "/Secrets/Abc", "Get secret-name=Abc"), (.get, "/SECRETS/a/VERSIONS", "Versions secret-name=a"), (.post, "/secrets/Restore", "Restore"),
+            (.get, "/Secrets/Abc", "Get secret-name=Abc"), (.get, "/SECRETS/a/VERSIONS", "Versions secret-name=a"),
+            (.post, "/secrets/Restore", "Restore"),
             (.post, "/Secrets:BATCHGET", "Batch"),
         ] as [(Request.Method, String, String)])
     func cases(_ method: Request.Method, _ path: String, _ expected: String) {
@@ -57,8 +60,10 @@ struct CatalogTests {
     @Test(
         "A literal wins where it has the method, and leaves the others to the parameter",
         arguments: [
-            (.post, "/secrets/restore", "Restore"), (.put, "/secrets/restore", "Set secret-name=restore"), (.get, "/secrets/restore", "Get secret-name=restore"),
-            (.get, "/secrets/versions", "Get secret-name=versions"), (.get, "/secrets/versions/versions", "Versions secret-name=versions"),
+            (.post, "/secrets/restore", "Restore"), (.put, "/secrets/restore", "Set secret-name=restore"),
+            (.get, "/secrets/restore", "Get secret-name=restore"),
+            (.get, "/secrets/versions", "Get secret-name=versions"),
+            (.get, "/secrets/versions/versions", "Versions secret-name=versions"),
             (.post, "/secrets/restore/backup", "Backup secret-name=restore"),
         ] as [(Request.Method, String, String)])
     func literals(_ method: Request.Method, _ path: String, _ expected: String) {
@@ -68,14 +73,18 @@ struct CatalogTests {
     @Test(
         "A path that is there with other methods says which, in a fixed order",
         arguments: [
-            (.delete, "/secrets/a", "only GET,PUT"), (.put, "/secrets", "only GET"), (.get, "/secrets/a/backup", "Get secret-name=a secret-version=backup"),
-            (.delete, "/secrets/restore", "only GET,POST,PUT"), (nil, "/secrets/a", "only GET,PUT"), (nil, "/secrets/restore", "only GET,POST,PUT"),
+            (.delete, "/secrets/a", "only GET,PUT"), (.put, "/secrets", "only GET"),
+            (.get, "/secrets/a/backup", "Get secret-name=a secret-version=backup"),
+            (.delete, "/secrets/restore", "only GET,POST,PUT"), (nil, "/secrets/a", "only GET,PUT"),
+            (nil, "/secrets/restore", "only GET,POST,PUT"),
         ] as [(Request.Method?, String, String)])
     func methods(_ method: Request.Method?, _ path: String, _ expected: String) {
         #expect(match(method, path) == expected)
     }
 
-    @Test("A path that leads nowhere is none", arguments: ["/", "/secret", "/secrets/a/b/c", "/keys/a", "/secrets:other", "/x/oauth2/token"])
+    @Test(
+        "A path that leads nowhere is none",
+        arguments: ["/", "/secret", "/secrets/a/b/c", "/keys/a", "/secrets:other", "/x/oauth2/token"])
     func none(_ path: String) {
         #expect(match(.get, path) == "none")
         #expect(match(nil, path) == "none")

@@ -7,7 +7,9 @@ import Testing
 
 struct DutyTests {
     private func duty(_ id: String, at seconds: Int64) -> Duty {
-        Duty(due: Timestamp(epochSeconds: seconds), id: id, operation: "SecretPurgeIfDue", vault: VaultName("demo"), parameters: ["secret-name": "A"])
+        Duty(
+            due: Timestamp(epochSeconds: seconds), id: id, operation: "SecretPurgeIfDue", vault: VaultName("demo"),
+            parameters: ["secret-name": "A"])
     }
 
     @Test("A duty's key is its second and its name, so that what is due first comes first")

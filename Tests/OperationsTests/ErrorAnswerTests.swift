@@ -6,15 +6,21 @@ import Testing
 struct ErrorAnswerTests {
     /// Status, code and inner code of every error, written down a second time.
     private static let answers: [VaultError.Code: (UInt16, String)] = [
-        .badParameter: (400, "BadParameter"), .malformedRequest: (400, "BadRequest"), .missingToken: (401, "Unauthorized"),
-        .invalidToken: (401, "Unauthorized"), .forbiddenByRBAC: (403, "Forbidden/ForbiddenByRbac"), .authorizationFailed: (403, "AuthorizationFailed"),
-        .forbiddenByVault: (403, "Forbidden"), .secretDisabled: (403, "Forbidden/SecretDisabled"), .secretNotFound: (404, "SecretNotFound"),
+        .badParameter: (400, "BadParameter"), .malformedRequest: (400, "BadRequest"),
+        .missingToken: (401, "Unauthorized"),
+        .invalidToken: (401, "Unauthorized"), .forbiddenByRBAC: (403, "Forbidden/ForbiddenByRbac"),
+        .authorizationFailed: (403, "AuthorizationFailed"),
+        .forbiddenByVault: (403, "Forbidden"), .secretDisabled: (403, "Forbidden/SecretDisabled"),
+        .secretNotFound: (404, "SecretNotFound"),
         .vaultNotFound: (404, "VaultNotFound"), .hostNotFound: (404, "HostNotFound"), .routeNotFound: (404, "NotFound"),
         .resourceNotFound: (404, "ResourceNotFound"), .methodNotAllowed: (405, "MethodNotAllowed"),
         .deletedButRecoverable: (409, "Conflict/ObjectIsDeletedButRecoverable"), .conflict: (409, "Conflict"),
-        .roleAssignmentExists: (409, "RoleAssignmentExists"), .throttled: (429, "Throttled"), .bodyTooLarge: (413, "RequestBodyTooLarge"),
-        .uriTooLong: (414, "RequestUriTooLong"), .headTooLarge: (431, "RequestHeaderFieldsTooLarge"), .requestTimeout: (408, "RequestTimeout"),
-        .storageFull: (503, "ServiceUnavailable"), .unavailable: (503, "ServiceUnavailable"), .integrity: (500, "InternalServerError"),
+        .roleAssignmentExists: (409, "RoleAssignmentExists"), .throttled: (429, "Throttled"),
+        .bodyTooLarge: (413, "RequestBodyTooLarge"),
+        .uriTooLong: (414, "RequestUriTooLong"), .headTooLarge: (431, "RequestHeaderFieldsTooLarge"),
+        .requestTimeout: (408, "RequestTimeout"),
+        .storageFull: (503, "ServiceUnavailable"), .unavailable: (503, "ServiceUnavailable"),
+        .integrity: (500, "InternalServerError"),
         .internal: (500, "InternalServerError"),
     ]
 
@@ -31,7 +37,8 @@ struct ErrorAnswerTests {
 
     @Test("A cause never leaves the process", arguments: VaultError.Code.allCases)
     func causes(_ code: VaultError.Code) {
-        let response = VaultError(code, "A message.", cause: .text("hush-hush")).response(challenge: "Bearer x", allowed: [.get])
+        let response = VaultError(code, "A message.", cause: .text("hush-hush")).response(
+            challenge: "Bearer x", allowed: [.get])
         #expect(!String(decoding: response.body, as: UTF8.self).contains("hush"))
         #expect(!response.headers.contains { $0.value.contains("hush") })
     }

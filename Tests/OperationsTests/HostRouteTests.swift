@@ -17,12 +17,18 @@ struct HostRouteTests {
     @Test(
         "A host name says what it stands for",
         arguments: [
-            ("demo.vault.localhost", "vault demo demo"), ("my-vault.vault.localhost", "vault my-vault my-vault"), ("x.vault.localhost", "vault nil x"),
-            ("demohsm.managedhsm.localhost", "hsm"), ("login.localhost", "login"), ("management.localhost", "management"),
-            ("console.localhost", "console"), ("localhost", "unknown"), ("", "unknown"), (".localhost", "unknown"), ("vault.localhost", "unknown"),
-            (".vault.localhost", "unknown"), ("a.demo.vault.localhost", "unknown"), ("demo.vault.localhost.", "unknown"),
-            ("demo.vault.localhos", "unknown"), ("demo.vaultlocalhost", "unknown"), ("demo.vault.notlocalhost", "unknown"),
-            ("demo.keys.localhost", "unknown"), ("login.login.localhost", "unknown"), ("127.0.0.1", "unknown"), ("[::1]", "unknown"),
+            ("demo.vault.localhost", "vault demo demo"), ("my-vault.vault.localhost", "vault my-vault my-vault"),
+            ("x.vault.localhost", "vault nil x"),
+            ("demohsm.managedhsm.localhost", "hsm"), ("login.localhost", "login"),
+            ("management.localhost", "management"),
+            ("console.localhost", "console"), ("localhost", "unknown"), ("", "unknown"), (".localhost", "unknown"),
+            ("vault.localhost", "unknown"),
+            (".vault.localhost", "unknown"), ("a.demo.vault.localhost", "unknown"),
+            ("demo.vault.localhost.", "unknown"),
+            ("demo.vault.localhos", "unknown"), ("demo.vaultlocalhost", "unknown"),
+            ("demo.vault.notlocalhost", "unknown"),
+            ("demo.keys.localhost", "unknown"), ("login.login.localhost", "unknown"), ("127.0.0.1", "unknown"),
+            ("[::1]", "unknown"),
         ])
     func routes(_ host: String, _ expected: String) {
         #expect(word(HostRoute(host, suffix: "localhost")) == expected)

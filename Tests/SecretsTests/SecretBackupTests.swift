@@ -18,13 +18,15 @@ struct SecretBackupTests {
     }
 
     private func restore(_ blob: String, in vault: String = "other", by other: Caller? = nil) async throws -> Response {
-        try await (other ?? admin).send(.post, "/secrets/restore", #"{"value":"\#(blob)"}"#, on: TestHouse.vaultHost(vault))
+        try await (other ?? admin).send(
+            .post, "/secrets/restore", #"{"value":"\#(blob)"}"#, on: TestHouse.vaultHost(vault))
     }
 
     @Test("A secret comes back in another vault with all its versions as they were")
     func roundTrip() async throws {
         for number in 0..<5 {
-            let body = #"{"value":"v\#(number)","contentType":"t\#(number)","tags":{"n":"\#(number)"},"attributes":{"exp":\#(2_000_000_000 + number)}}"#
+            let body =
+                #"{"value":"v\#(number)","contentType":"t\#(number)","tags":{"n":"\#(number)"},"attributes":{"exp":\#(2_000_000_000 + number)}}"#
             _ = try await admin.send(.put, "/secrets/MixedCase", body)
             house.clock.advance(by: .seconds(1))
         }
@@ -36,12 +38,15 @@ struct SecretBackupTests {
         #expect(try await admin.observe(["MixedCase"], in: "other") == original)
         for vault in ["demo", "other"] {
             let list = try await admin.send(.get, "/secrets/mixedcase/versions", on: TestHouse.vaultHost(vault))
-            #expect(list.json["value"].array.map { $0["attributes"]["created"].integer } == list.json["value"].array.map { $0["attributes"]["updated"].integer })
+            #expect(
+                list.json["value"].array.map { $0["attributes"]["created"].integer }
+                    == list.json["value"].array.map { $0["attributes"]["updated"].integer })
         }
         let versions = try await ["demo", "other"].asyncMap { vault in
-            try await admin.send(.get, "/secrets/mixedcase/versions", on: TestHouse.vaultHost(vault)).json["value"].array.compactMap {
-                $0["id"].string?.split(separator: "/").last
-            }
+            try await admin.send(.get, "/secrets/mixedcase/versions", on: TestHouse.vaultHost(vault)).json["value"]
+                .array.compactMap {
+                    $0["id"].string?.split(separator: "/").last
+                }
         }
         #expect(versions[0] == versions[1])
     }
@@ -94,13 +99,16 @@ struct SecretBackupTests {
         #expect(try await restore(blob, in: "demo", by: stranger).status == 400)
 
         let passphrase = "a passphrase for the journey"
-        let exported = try await admin.manage(.post, "/strongroom/backupKeys/export", #"{"passphrase":"\#(passphrase)"}"#)
+        let exported = try await admin.manage(
+            .post, "/strongroom/backupKeys/export", #"{"passphrase":"\#(passphrase)"}"#)
         #expect(exported.status == 200)
         let file = String(decoding: exported.body, as: UTF8.self)
-        let wrong = try await stranger.manage(.post, "/strongroom/backupKeys/import", #"{"passphrase":"not the passphrase","file":\#(file)}"#)
+        let wrong = try await stranger.manage(
+            .post, "/strongroom/backupKeys/import", #"{"passphrase":"not the passphrase","file":\#(file)}"#)
         #expect(wrong.status == 400)
         #expect(try await restore(blob, in: "demo", by: stranger).status == 400)
-        let imported = try await stranger.manage(.post, "/strongroom/backupKeys/import", #"{"passphrase":"\#(passphrase)","file":\#(file)}"#)
+        let imported = try await stranger.manage(
+            .post, "/strongroom/backupKeys/import", #"{"passphrase":"\#(passphrase)","file":\#(file)}"#)
         #expect(imported.status == 200)
         #expect(try await restore(blob, in: "demo", by: stranger).status == 200)
         #expect(try await stranger.get("a").json["value"].string == "travels")

@@ -49,7 +49,8 @@ struct SecretIntegrityTests {
     func tampered(_ tampering: Tampering) async throws {
         try house.overwrite(Self.key, with: try await tamper(tampering))
         for (method, target, body) in [
-            (Request.Method.get, "/secrets/a", ""), (.patch, "/secrets/a", #"{"contentType":"x"}"#), (.put, "/secrets/a", #"{"value":"y"}"#),
+            (Request.Method.get, "/secrets/a", ""), (.patch, "/secrets/a", #"{"contentType":"x"}"#),
+            (.put, "/secrets/a", #"{"value":"y"}"#),
             (.get, "/secrets", ""), (.post, "/secrets/a/backup", ""),
         ] {
             let response = try await admin.send(method, target, body)
@@ -73,12 +74,15 @@ struct SecretIntegrityTests {
 
     @Test("Nothing that is stored is readable but names")
     func atRest() async throws {
-        _ = try await admin.send(.put, "/secrets/named", #"{"value":"hush-hush","contentType":"secret/type","tags":{"hidden":"tag"}}"#)
+        _ = try await admin.send(
+            .put, "/secrets/named", #"{"value":"hush-hush","contentType":"secret/type","tags":{"hidden":"tag"}}"#)
         await house.close()
         for file in TestHouse.files {
             guard let bytes = try? house.folder.bytes(of: file) else { continue }
             let text = String(decoding: bytes.map { $0 < 0x80 ? $0 : 0x3F }, as: UTF8.self)
-            for word in ["hush-hush", "secret/type", "hidden", "value-a"] { #expect(!text.contains(word), "\(word) in \(file)") }
+            for word in ["hush-hush", "secret/type", "hidden", "value-a"] {
+                #expect(!text.contains(word), "\(word) in \(file)")
+            }
         }
     }
 }

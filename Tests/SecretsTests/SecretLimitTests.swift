@@ -22,7 +22,9 @@ struct SecretLimitTests {
         }
     }
 
-    @Test("Values come back as they were, whatever is in them", arguments: ["\\u0000", "\\ud83d\\udd11", "\\\\\\\"/", "é\\u0301", "\\u2028\\u0085\\ufeff", "  \\r\\n\\t"])
+    @Test(
+        "Values come back as they were, whatever is in them",
+        arguments: ["\\u0000", "\\ud83d\\udd11", "\\\\\\\"/", "é\\u0301", "\\u2028\\u0085\\ufeff", "  \\r\\n\\t"])
     func contents(_ escaped: String) async throws {
         let set = try await put(#"{"value":"\#(escaped)"}"#)
         let expected = try JSON(Array(#"{"value":"\#(escaped)"}"#.utf8))["value"].string
@@ -33,11 +35,16 @@ struct SecretLimitTests {
     @Test(
         "A body that breaks a rule is refused, and names what is wrong",
         arguments: [
-            ("", nil), ("{", nil), ("[]", nil), ("null", nil), ("{}", "value"), (#"{"value":null}"#, "value"), (#"{"value":7}"#, "value"),
-            (#"{"value":"x","contentType":7}"#, "contentType"), (#"{"value":"x","attributes":{"enabled":"yes"}}"#, "enabled"),
-            (#"{"value":"x","attributes":{"nbf":-1}}"#, "nbf"), (#"{"value":"x","attributes":{"exp":253402300800}}"#, "exp"),
-            (#"{"value":"x","attributes":{"nbf":20,"exp":10}}"#, "exp"), (#"{"value":"x","attributes":{"nbf":20,"exp":20}}"#, "exp"),
-            (#"{"value":"x","attributes":{"exp":"20"}}"#, "exp"), (#"{"value":"x","tags":{"":"y"}}"#, "tags"), (#"{"value":"x","tags":["y"]}"#, "tags"),
+            ("", nil), ("{", nil), ("[]", nil), ("null", nil), ("{}", "value"), (#"{"value":null}"#, "value"),
+            (#"{"value":7}"#, "value"),
+            (#"{"value":"x","contentType":7}"#, "contentType"),
+            (#"{"value":"x","attributes":{"enabled":"yes"}}"#, "enabled"),
+            (#"{"value":"x","attributes":{"nbf":-1}}"#, "nbf"),
+            (#"{"value":"x","attributes":{"exp":253402300800}}"#, "exp"),
+            (#"{"value":"x","attributes":{"nbf":20,"exp":10}}"#, "exp"),
+            (#"{"value":"x","attributes":{"nbf":20,"exp":20}}"#, "exp"),
+            (#"{"value":"x","attributes":{"exp":"20"}}"#, "exp"), (#"{"value":"x","tags":{"":"y"}}"#, "tags"),
+            (#"{"value":"x","tags":["y"]}"#, "tags"),
             (#"{"value":"x","value":"y"}"#, nil), (#"{"value":"\ud800"}"#, nil),
         ] as [(String, String?)])
     func bodies(_ body: String, _ member: String?) async throws {
@@ -57,7 +64,8 @@ struct SecretLimitTests {
             return #"{"value":"x","tags":{\#(pairs.joined(separator: ","))}}"#
         }
         for (body, status) in [
-            (tags(0), 200), (tags(15, name: 512, value: 512), 200), (tags(16), 400), (tags(1, name: 513), 400), (tags(1, value: 513), 400), (tags(1, value: 0), 200),
+            (tags(0), 200), (tags(15, name: 512, value: 512), 200), (tags(16), 400), (tags(1, name: 513), 400),
+            (tags(1, value: 513), 400), (tags(1, value: 0), 200),
         ] as [(String, UInt16)] { #expect(try await put(body).status == status) }
     }
 
@@ -71,7 +79,9 @@ struct SecretLimitTests {
 
     @Test("A name that is none is refused", arguments: ["a_b", "a.b", "a b", "é", String(repeating: "x", count: 128)])
     func names(_ name: String) async throws {
-        for (method, target) in [(Request.Method.put, "/secrets/\(name)"), (.get, "/secrets/\(name)"), (.get, "/deletedsecrets/\(name)")] {
+        for (method, target) in [
+            (Request.Method.put, "/secrets/\(name)"), (.get, "/secrets/\(name)"), (.get, "/deletedsecrets/\(name)"),
+        ] {
             let response = try await admin.send(method, target, method == .put ? #"{"value":"x"}"# : "")
             #expect(response.status == 400)
             #expect(response.errorCode == "BadParameter")
@@ -87,8 +97,10 @@ struct SecretLimitTests {
 
     @Test("An update changes what it names and leaves the rest", arguments: APIVersion.allCases)
     func update(_ version: APIVersion) async throws {
-        _ = try await admin.send(.put, "/secrets/a", #"{"value":"x","contentType":"t","tags":{"k":"v"},"attributes":{"exp":2000000000}}"#)
-        let updated = try await admin.send(.patch, "/secrets/a", #"{"attributes":{"enabled":true,"nbf":1900000000}}"#, version: version.text)
+        _ = try await admin.send(
+            .put, "/secrets/a", #"{"value":"x","contentType":"t","tags":{"k":"v"},"attributes":{"exp":2000000000}}"#)
+        let updated = try await admin.send(
+            .patch, "/secrets/a", #"{"attributes":{"enabled":true,"nbf":1900000000}}"#, version: version.text)
         #expect(updated.status == 200)
         #expect(updated.json["value"] == .null)
         #expect(updated.json["contentType"].string == "t")

@@ -17,7 +17,9 @@ struct SecretPagingTests {
     private func page(_ target: String) async throws -> (names: [String], next: String?) {
         let response = try await admin.send(.get, target, version: target.contains("api-version") ? nil : "7.4")
         #expect(response.status == 200)
-        let names = response.json["value"].array.compactMap { $0["id"].string?.split(separator: "/").last.map(String.init) }
+        let names = response.json["value"].array.compactMap {
+            $0["id"].string?.split(separator: "/").last.map(String.init)
+        }
         let next = response.json["nextLink"].string.map { link in
             #expect(link.hasPrefix("https://demo.vault.localhost:8443/"))
             return "/" + link.split(separator: "/", maxSplits: 2)[2]
@@ -102,7 +104,9 @@ struct SecretPagingTests {
     func versionsComeAndGo() async throws {
         for number in 0..<20 { _ = try await admin.set("v", "\(number)") }
         let before = Set(try await all("/secrets/v/versions").flatMap { $0 })
-        let shown = try await all("/secrets/v/versions?maxresults=3") { number in _ = try await admin.set("v", "new-\(number)") }.flatMap { $0 }
+        let shown = try await all("/secrets/v/versions?maxresults=3") { number in
+            _ = try await admin.set("v", "new-\(number)")
+        }.flatMap { $0 }
         #expect(Set(shown).count == shown.count)
         #expect(before.isSubset(of: shown))
     }
@@ -120,7 +124,10 @@ struct SecretPagingTests {
         #expect(try await status("/secrets?\(token)", "other") == 400)
         #expect(try await status("/deletedsecrets?\(token)") == 400)
         #expect(try await status("/secrets/\(name(0))/versions?\(token)") == 400)
-        for wrong in ["", "x", "nonsense", String(token.dropFirst(11).dropLast()), Base64.encodeURL(Array(#"{"NextMarker":"AAAA","TargetLocation":0}"#.utf8))] {
+        for wrong in [
+            "", "x", "nonsense", String(token.dropFirst(11).dropLast()),
+            Base64.encodeURL(Array(#"{"NextMarker":"AAAA","TargetLocation":0}"#.utf8)),
+        ] {
             #expect(try await status("/secrets?$skiptoken=\(wrong)") == 400, "\(wrong)")
         }
     }
@@ -142,7 +149,9 @@ struct SecretPagingTests {
         #expect(link.contains("api-version=7.6") && link.contains("maxresults=2"))
     }
 
-    @Test("A size that is no number from 1 to 25 is refused", arguments: ["0", "26", "-1", "x", "", "1.5", "99999999999999999999"])
+    @Test(
+        "A size that is no number from 1 to 25 is refused",
+        arguments: ["0", "26", "-1", "x", "", "1.5", "99999999999999999999"])
     func badSizes(_ size: String) async throws {
         #expect(try await admin.send(.get, "/secrets?maxresults=\(size)").status == 400)
     }

@@ -6,7 +6,9 @@ import Testing
 
 /// Laws that hold for every order of calls.
 struct SecretSequenceTests {
-    @Test("No order of set, update, delete, recover, purge and restore tells the server from its model", arguments: 0..<16 as Range<UInt64>)
+    @Test(
+        "No order of set, update, delete, recover, purge and restore tells the server from its model",
+        arguments: 0..<16 as Range<UInt64>)
     func random(_ seed: UInt64) async throws {
         let house = try await TestHouse.open()
         let admin = try await house.admin()
@@ -21,7 +23,9 @@ struct SecretSequenceTests {
             if Int.random(in: 0..<8, using: &random) == 0 {
                 let response = try await admin.send(.post, "/secrets/\(spelling)/backup")
                 #expect((response.status == 200) == (model.secrets[name]?.isDeleted == false), "step \(step)")
-                if let blob = response.json["value"].string, let secret = model.secrets[name] { backups[name] = (blob, secret) }
+                if let blob = response.json["value"].string, let secret = model.secrets[name] {
+                    backups[name] = (blob, secret)
+                }
                 continue
             }
             let change: SecretModel.Change =

@@ -7,7 +7,8 @@ package final class TroubledStore: Store {
     private struct Trouble: Sendable {
         var isHanging = false
         var hanging = 0
-        var failures: [StoreError] = []
+        var failure: StoreError?
+        var failuresLeft = 0
         var writes = 0
     }
 
@@ -27,8 +28,12 @@ package final class TroubledStore: Store {
     /// Whether a write is held up.
     package var isHanging: Bool { trouble.withLock { $0.isHanging && $0.hanging > 0 } }
 
-    /// The next writes fail with these, one each; then writes work again.
-    package func fail(_ failures: StoreError...) { trouble.withLock { $0.failures += failures } }
+    /// The next writes fail with this, all of them unless a number is given.
+    package func fail(with failure: StoreError, times: Int = .max) {
+        trouble.withLock { ($0.failure, $0.failuresLeft) = (failure, times) }
+    }
+
+    package func mend() { trouble.withLock { $0.failuresLeft = 0 } }
 
     /// How many writes were asked for, those that failed included.
     package var writes: Int { trouble.withLock { $0.writes } }
@@ -37,7 +42,9 @@ package final class TroubledStore: Store {
         let failure: StoreError? = trouble.withLock { trouble in
             trouble.writes += 1
             trouble.hanging += 1
-            return trouble.failures.isEmpty ? nil : trouble.failures.removeFirst()
+            guard trouble.failuresLeft > 0 else { return nil }
+            trouble.failuresLeft -= 1
+            return trouble.failure
         }
         trouble.broadcast()
         _ = trouble.wait { $0.isHanging ? nil : true }
