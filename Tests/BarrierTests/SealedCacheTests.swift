@@ -78,6 +78,19 @@ struct SealedCacheTests {
         }
     }
 
+    @Test("A record read before a commit is not put in after it")
+    func overtaken() throws {
+        try sealed.put("old", at: "room/a")
+        let connection = OvertakenConnection(try sealed.store.connection())
+        let reader = BarrierReader(connection: connection, cipher: RecordCipher(sealed.keyring), cache: cache)
+        connection.afterRead = { [sealed, cache] in
+            try? sealed.put("new", at: "room/a")
+            cache.drop(["room/a"])
+        }
+        #expect(try reader.record(at: "room/a") == Array("old".utf8))
+        #expect(try reader.record(at: "room/a") == Array("new".utf8))
+    }
+
     @Test("Nothing older than the last write that was told of is ever read")
     func concurrently() async throws {
         try sealed.put("0", at: "room/a")
