@@ -53,6 +53,7 @@ targets += room("Threads", on: ["CLinux"])
 targets += room("Store", on: ["Domain"])
 targets += room("StoreSQLite", on: ["Domain", "Store", "CSQLite"])
 targets += room("Cryptography", on: ["Domain", "COpenSSL"])
+targets += room("ProviderOpenSSL", on: ["Domain", "Cryptography", "COpenSSL"])
 // walls
 targets += room("Barrier", on: ["Domain", "Store", "Cryptography"])
 targets += room("Audit", on: ["Domain", "Threads", "Store", "Cryptography", "Barrier"])
@@ -64,6 +65,11 @@ targets += room(
 // living rooms
 targets += room("Objects", on: ["Domain", "Store", "Cryptography", "Barrier", "Operations", "Access"])
 targets += room("Secrets", on: ["Domain", "Store", "Barrier", "Cryptography", "Operations", "Objects", "Access"])
+targets += room(
+    "Keys",
+    on: [
+        "Domain", "Threads", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "Operations", "Objects", "Access",
+    ])
 targets += room("Login", on: ["Domain", "Threads", "Cryptography", "Barrier", "Identity", "Operations"])
 targets += room(
     "Management",
@@ -79,7 +85,7 @@ targets += room(
     on: [
         "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access",
         "Operations",
-        "Objects", "Secrets", "Login", "Management", "HTTPServer", "Automation",
+        "Objects", "Secrets", "Keys", "Login", "Management", "HTTPServer", "Automation", "ProviderOpenSSL",
     ], with: nio)
 targets += [
     .executableTarget(

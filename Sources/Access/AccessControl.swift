@@ -14,16 +14,29 @@ package struct Grant: Sendable {
 }
 
 /// The scopes that contain a vault, from the vault outwards; made once for a vault.
+///
+/// A managed HSM pool is contained in nothing: what is assigned outside of it gives no right to its data.
 package struct ScopeChain: Sendable {
     package let name: VaultName
+    package let isPool: Bool
     package let vault: Scope
     /// Keys of the scopes whose assignments reach everything in the vault.
     package let keys: [String]
 
     package init(vault: VaultName, group: String, subscription: GUID) {
         name = vault
+        isPool = false
         self.vault = .vault(vault, group: group, subscription: subscription)
         keys = [self.vault.key, Scope.resourceGroup(group, in: subscription).key, Scope.subscription(subscription).key]
+    }
+}
+
+extension ScopeChain {
+    package init(pool: VaultName, group: String, subscription: GUID) {
+        name = pool
+        isPool = true
+        vault = .pool(pool, group: group, subscription: subscription)
+        keys = [vault.key]
     }
 }
 
@@ -81,7 +94,10 @@ struct Assignments: Sendable {
     private(set) var byPrincipal: [GUID: Principal] = [:]
 
     mutating func insert(_ assignment: RoleAssignment) {
-        guard let role = BuiltInRoles.role(assignment.roleID) else { return }
+        // A role of pools holds in a pool, any other outside of them.
+        guard let role = BuiltInRoles.role(assignment.roleID), role.isOfPool == assignment.scope.isInPool else {
+            return
+        }
         byID[assignment.id] = assignment
         let held = Held(
             assignmentID: assignment.id, permissions: role.permissions, assignableRoles: role.assignableRoles)
@@ -106,6 +122,7 @@ package final class AccessDecider {
     private struct Question: Hashable {
         let principal: GUID
         let vault: VaultName
+        let isPool: Bool
     }
 
     private let control: AccessControl
@@ -127,7 +144,7 @@ package final class AccessDecider {
         object: (name: ObjectName, collection: String)?
     ) -> Grant? {
         refresh()
-        let question = Question(principal: principal.objectID, vault: chain.name)
+        let question = Question(principal: principal.objectID, vault: chain.name, isPool: chain.isPool)
         let held = onVault[question] ?? remember(question, chain)
         for assigned in held where assigned.permissions.contains(permission) {
             return Grant(permission: permission, assignmentID: assigned.assignmentID)

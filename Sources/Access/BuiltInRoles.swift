@@ -4,7 +4,7 @@ import Domain
 ///
 /// - Source: Azure built-in roles for Key Vault; names, identifiers and actions as published.
 package enum BuiltInRoles {
-    package static let all: [RoleDefinition] = general + keyVault
+    package static let all: [RoleDefinition] = general + keyVault + pool
 
     private static let general: [RoleDefinition] = [
         RoleDefinition(
@@ -153,5 +153,105 @@ package enum BuiltInRoles {
                 "Microsoft.KeyVault/locations/deletedManagedHsms/purge/action",
                 "Microsoft.KeyVault/locations/managedHsmOperationResults/read",
             ]),
+    ]
+
+    /// The local roles of managed HSM pools. Exclusive by design: who administers a pool cannot use its keys.
+    private static let pool: [RoleDefinition] = [
+        RoleDefinition(
+            name: "Managed HSM Administrator", id: "a290e904-7015-4bba-90c8-60543313cdb4",
+            dataActions: [
+                "Microsoft.KeyVault/managedHsm/securitydomain/download/action",
+                "Microsoft.KeyVault/managedHsm/securitydomain/upload/action",
+                "Microsoft.KeyVault/managedHsm/securitydomain/upload/read",
+                "Microsoft.KeyVault/managedHsm/securitydomain/transferkey/read",
+                "Microsoft.KeyVault/managedHsm/backup/start/action",
+                "Microsoft.KeyVault/managedHsm/backup/status/action",
+                "Microsoft.KeyVault/managedHsm/restore/start/action",
+                "Microsoft.KeyVault/managedHsm/restore/status/action",
+                "Microsoft.KeyVault/managedHsm/roleAssignments/read/action",
+                "Microsoft.KeyVault/managedHsm/roleDefinitions/read/action",
+                "Microsoft.KeyVault/managedHsm/roleAssignments/write/action",
+                "Microsoft.KeyVault/managedHsm/roleAssignments/delete/action",
+                "Microsoft.KeyVault/managedHsm/roleDefinitions/write/action",
+                "Microsoft.KeyVault/managedHsm/roleDefinitions/delete/action",
+            ], isOfPool: true),
+        RoleDefinition(
+            name: "Managed HSM Crypto Officer", id: "515eb02d-2335-4d2d-92f2-b1cbdf9c3778",
+            dataActions: [
+                "Microsoft.KeyVault/managedHsm/keys/deletedKeys/read/action",
+                "Microsoft.KeyVault/managedHsm/keys/deletedKeys/recover/action",
+                "Microsoft.KeyVault/managedHsm/keys/deletedKeys/delete",
+                "Microsoft.KeyVault/managedHsm/roleAssignments/read/action",
+                "Microsoft.KeyVault/managedHsm/roleDefinitions/read/action",
+                "Microsoft.KeyVault/managedHsm/roleAssignments/write/action",
+                "Microsoft.KeyVault/managedHsm/roleAssignments/delete/action",
+                "Microsoft.KeyVault/managedHsm/roleDefinitions/write/action",
+                "Microsoft.KeyVault/managedHsm/roleDefinitions/delete/action",
+            ], isOfPool: true),
+        RoleDefinition(
+            name: "Managed HSM Crypto User", id: "21dbd100-6940-42c2-9190-5d6cb909625b",
+            dataActions: [
+                "Microsoft.KeyVault/managedHsm/keys/read/action",
+                "Microsoft.KeyVault/managedHsm/keys/write/action",
+                "Microsoft.KeyVault/managedHsm/keys/rotate/action",
+                "Microsoft.KeyVault/managedHsm/keys/create",
+                "Microsoft.KeyVault/managedHsm/keys/delete",
+                "Microsoft.KeyVault/managedHsm/keys/backup/action",
+                "Microsoft.KeyVault/managedHsm/keys/restore/action",
+                "Microsoft.KeyVault/managedHsm/keys/release/action",
+                "Microsoft.KeyVault/managedHsm/keys/import/action",
+                "Microsoft.KeyVault/managedHsm/keys/encrypt/action",
+                "Microsoft.KeyVault/managedHsm/keys/decrypt/action",
+                "Microsoft.KeyVault/managedHsm/keys/wrap/action",
+                "Microsoft.KeyVault/managedHsm/keys/unwrap/action",
+                "Microsoft.KeyVault/managedHsm/keys/sign/action",
+                "Microsoft.KeyVault/managedHsm/keys/verify/action",
+                "Microsoft.KeyVault/managedHsm/roleAssignments/read/action",
+                "Microsoft.KeyVault/managedHsm/roleDefinitions/read/action",
+                "Microsoft.KeyVault/managedHsm/rng/action",
+            ], isOfPool: true),
+        RoleDefinition(
+            name: "Managed HSM Policy Administrator", id: "4bd23610-cdcf-4971-bdee-bdc562cc28e4",
+            dataActions: [
+                "Microsoft.KeyVault/managedHsm/roleAssignments/read/action",
+                "Microsoft.KeyVault/managedHsm/roleDefinitions/read/action",
+                "Microsoft.KeyVault/managedHsm/roleAssignments/write/action",
+                "Microsoft.KeyVault/managedHsm/roleAssignments/delete/action",
+                "Microsoft.KeyVault/managedHsm/roleDefinitions/write/action",
+                "Microsoft.KeyVault/managedHsm/roleDefinitions/delete/action",
+            ], isOfPool: true),
+        RoleDefinition(
+            name: "Managed HSM Crypto Auditor", id: "2c18b078-7c48-4d3a-af88-5a3a1b3f82b3",
+            dataActions: [
+                "Microsoft.KeyVault/managedHsm/keys/read/action",
+                "Microsoft.KeyVault/managedHsm/roleAssignments/read/action",
+                "Microsoft.KeyVault/managedHsm/roleDefinitions/read/action",
+            ], isOfPool: true),
+        RoleDefinition(
+            name: "Managed HSM Crypto Service Encryption User", id: "33413926-3206-4cdd-b39a-83574fe37a17",
+            dataActions: [
+                "Microsoft.KeyVault/managedHsm/keys/read/action",
+                "Microsoft.KeyVault/managedHsm/keys/wrap/action",
+                "Microsoft.KeyVault/managedHsm/keys/unwrap/action",
+            ], isOfPool: true),
+        RoleDefinition(
+            name: "Managed HSM Crypto Service Release User", id: "21dbd100-6940-42c2-9190-5d6cb909625c",
+            dataActions: [
+                "Microsoft.KeyVault/managedHsm/keys/release/action"
+            ], isOfPool: true),
+        RoleDefinition(
+            name: "Managed HSM Backup", id: "7b127d3c-77bd-4e3e-bbe0-dbb8971fa7f8",
+            dataActions: [
+                "Microsoft.KeyVault/managedHsm/keys/backup/action",
+                "Microsoft.KeyVault/managedHsm/backup/start/action",
+                "Microsoft.KeyVault/managedHsm/backup/status/action",
+            ], isOfPool: true),
+        RoleDefinition(
+            name: "Managed HSM Restore", id: "6efe6056-5259-49d2-8b3d-d3d73544b20b",
+            dataActions: [
+                "Microsoft.KeyVault/managedHsm/keys/restore/action",
+                "Microsoft.KeyVault/managedHsm/restore/start/action",
+                "Microsoft.KeyVault/managedHsm/restore/status/action",
+            ], isOfPool: true),
     ]
 }

@@ -10,13 +10,15 @@ package struct RoleDefinition: Sendable {
     package let notDataActions: [String]
     /// What the patterns come to, for the permissions this server knows.
     package let permissions: PermissionSet
+    /// A local role of managed HSM pools: it holds inside a pool and nowhere else, and no other role holds there.
+    package let isOfPool: Bool
     /// The roles that a holder may assign and take away; nil for any. The service words this as a condition.
     package let assignableRoles: Set<GUID>?
 
     /// - Parameter id: a GUID; a constant of the source, so a wrong one is a defect.
     init(
         name: String, id: StaticString, actions: [String] = [], notActions: [String] = [], dataActions: [String] = [],
-        notDataActions: [String] = [], assignableRoles: [StaticString]? = nil
+        notDataActions: [String] = [], assignableRoles: [StaticString]? = nil, isOfPool: Bool = false
     ) {
         guard let id = GUID(String(describing: id)) else {
             preconditionFailure("role '\(name)' has no valid identifier")
@@ -27,13 +29,16 @@ package struct RoleDefinition: Sendable {
         self.notActions = notActions
         self.dataActions = dataActions
         self.notDataActions = notDataActions
+        self.isOfPool = isOfPool
         self.assignableRoles = assignableRoles.map { roles in Set(roles.compactMap { GUID(String(describing: $0)) }) }
         permissions = PermissionSet(
             Permission.allCases.filter { permission in
                 let (granted, withheld) =
                     permission.isDataAction ? (dataActions, notDataActions) : (actions, notActions)
-                return granted.contains { Self.matches(permission.action, pattern: $0) }
-                    && !withheld.contains { Self.matches(permission.action, pattern: $0) }
+                let action = isOfPool ? permission.poolAction : permission.action
+                guard let action else { return false }
+                return granted.contains { Self.matches(action, pattern: $0) }
+                    && !withheld.contains { Self.matches(action, pattern: $0) }
             })
     }
 

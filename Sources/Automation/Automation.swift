@@ -19,7 +19,9 @@ package final class Automation: Sendable {
     private static let dutiesPerTick = 64
     /// Looked at in one tick: more, so that duties the brake holds back do not hide the others.
     private static let lookedAt = 4_096
-    private static let retryAfter: Duration = .minutes(5)
+
+    /// 5 minutes after the first failure, twice as long after each further one, up to 6 hours.
+    static func retryDelay(after failures: Int) -> Duration { .minutes(min(360, 5 << min(failures, 10))) }
 
     private let dispatcher: Dispatcher
     private let lane: Lane
@@ -84,7 +86,7 @@ package final class Automation: Sendable {
                 if dispatcher.destroys(duty), !brake.withLock({ $0.admit(uptime: uptime) }) { continue }
                 performed += 1
                 do throws(VaultError) {
-                    try await dispatcher.perform(duty, retryAt: now + Self.retryAfter, on: lane)
+                    try await dispatcher.perform(duty, retryAt: now + Self.retryDelay(after: duty.failures), on: lane)
                 } catch {
                     log("automation: \(duty.operation) failed and is put off: \(error.message)")
                 }

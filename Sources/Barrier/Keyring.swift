@@ -6,11 +6,14 @@ import Synchronization
 package enum SealDomain: Hashable, Sendable, CustomStringConvertible {
     case system
     case vault(VaultName)
+    /// A managed HSM pool.
+    case pool(VaultName)
 
     package var description: String {
         switch self {
         case .system: "system"
         case .vault(let name): "vault/\(name)"
+        case .pool(let name): "pool/\(name)"
         }
     }
 
@@ -19,6 +22,8 @@ package enum SealDomain: Hashable, Sendable, CustomStringConvertible {
             self = .system
         } else if text.hasPrefix("vault/"), let name = VaultName(text.dropFirst(6)) {
             self = .vault(name)
+        } else if text.hasPrefix("pool/"), let name = VaultName(text.dropFirst(5)) {
+            self = .pool(name)
         } else {
             return nil
         }

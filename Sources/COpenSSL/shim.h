@@ -16,6 +16,8 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "keys.h"
+
 // Function-like macros do not import into Swift.
 static inline int strongroom_openssl_max_digest(void) { return EVP_MAX_MD_SIZE; }
 
@@ -41,6 +43,8 @@ static inline int strongroom_rsa_bits(EVP_PKEY_CTX *context, int bits) {
 static inline int strongroom_pem_write_private(BIO *bio, EVP_PKEY *key) {
     return PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
 }
+
+static inline void strongroom_free(void *memory) { OPENSSL_free(memory); }
 
 static inline long strongroom_bio_bytes(BIO *bio, char **bytes) { return BIO_get_mem_data(bio, bytes); }
 

@@ -8,9 +8,9 @@ package import Domain
 /// `SHA256Hasher`, `RandomPool`) belongs to one thread each.
 package final class CryptoEngine: @unchecked Sendable {
     // Unchecked: the pointers are set once and libcrypto's fetched algorithms and contexts are safe to share between threads.
-    let context: OpaquePointer
+    package let context: OpaquePointer
     let aes256GCM: OpaquePointer
-    let sha256: OpaquePointer
+    package let sha256: OpaquePointer
     let scryptKDF: OpaquePointer
     private let randomness: Randomness?
 
@@ -125,6 +125,8 @@ package enum CryptoError: Error, Sendable {
     case failed(String)
     /// A tag, signature or padding did not hold. One case for all reasons.
     case notAuthentic
+    /// A hardware security module or its token does not answer; it may come back.
+    case absent(String)
     /// A key or certificate could not be read.
     case malformed(String)
 }

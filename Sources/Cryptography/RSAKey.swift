@@ -128,8 +128,10 @@ package final class Ed25519PrivateKey: @unchecked Sendable {
 }
 
 /// PKCS#8 in and out.
-enum PrivateKeyCoding {
-    static func decode(_ pkcs8: SensitiveBytes, type: String, engine: CryptoEngine) throws(CryptoError) -> OpaquePointer
+package enum PrivateKeyCoding {
+    /// - Returns: an EVP_PKEY that the caller frees.
+    package static func decode(_ pkcs8: SensitiveBytes, type: String, engine: CryptoEngine) throws(CryptoError)
+        -> OpaquePointer
     {
         let key: OpaquePointer? = pkcs8.withUnsafeBytes { bytes in
             var start = bytes.bindMemory(to: UInt8.self).baseAddress
@@ -146,7 +148,7 @@ enum PrivateKeyCoding {
         return key
     }
 
-    static func encode(_ key: OpaquePointer) throws(CryptoError) -> SensitiveBytes {
+    package static func encode(_ key: OpaquePointer) throws(CryptoError) -> SensitiveBytes {
         guard let info = EVP_PKEY2PKCS8(key) else { throw .failed("PKCS#8") }
         defer { PKCS8_PRIV_KEY_INFO_free(info) }
         let count = i2d_PKCS8_PRIV_KEY_INFO(info, nil)

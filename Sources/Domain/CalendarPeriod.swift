@@ -43,14 +43,19 @@ package struct CalendarPeriod: Hashable, Sendable {
     }
 
     /// The moment one period after `start`. A day that the target month lacks becomes that month's last day.
-    package func end(after start: Timestamp) -> Timestamp {
+    package func end(after start: Timestamp) -> Timestamp { moved(start, by: 1) }
+
+    /// The moment one period before `end`, by the same rule.
+    package func start(before end: Timestamp) -> Timestamp { moved(end, by: -1) }
+
+    private func moved(_ start: Timestamp, by sign: Int64) -> Timestamp {
         let wholeDays = start.epochSeconds.floorDivided(by: 86_400)
         let timeOfDay = start.epochSeconds - wholeDays * 86_400
         var date = CivilDate(daysSinceEpoch: wholeDays)
-        let monthIndex = date.year * 12 + date.month - 1 + months
+        let monthIndex = date.year * 12 + date.month - 1 + sign * months
         date.year = monthIndex.floorDivided(by: 12)
         date.month = monthIndex - date.year * 12 + 1
         date.day = min(date.day, CivilDate.lengthOfMonth(date.month, in: date.year))
-        return Timestamp(epochSeconds: (date.daysSinceEpoch + days) * 86_400 + timeOfDay + seconds)
+        return Timestamp(epochSeconds: (date.daysSinceEpoch + sign * days) * 86_400 + timeOfDay + sign * seconds)
     }
 }

@@ -79,6 +79,13 @@ package struct ObjectVersion: Hashable, Sendable, CustomStringConvertible {
     /// The 128 bits, for storing.
     package var value: GUID { bits }
 
+    /// The same as 16 bytes.
+    package var bytes: [UInt8] {
+        [bits.high, bits.low].flatMap { word in
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) }
+        }
+    }
+
     package var description: String {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { text in
             for nibble in 0..<32 {

@@ -5,6 +5,9 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     case secretsGet, secretsReadMetadata, secretsSet, secretsUpdate, secretsDelete, secretsBackup, secretsRestore,
         secretsRecover
     case secretsPurge
+    case keysRead, keysReadDeleted, keysCreate, keysImport, keysUpdate, keysDelete, keysRecover, keysPurge, keysBackup
+    case keysRestore, keysEncrypt, keysDecrypt, keysSign, keysVerify, keysWrap, keysUnwrap, keysRotate
+    case keyRotationPoliciesRead, keyRotationPoliciesWrite, keysRelease, randomBytes
     case roleAssignmentsRead, roleAssignmentsWrite, roleAssignmentsDelete
     case applicationsRead, applicationsWrite, applicationsDelete
     case auditRead, barrierRotate, backupKeysExport, backupKeysImport
@@ -21,6 +24,27 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .secretsRestore: "Microsoft.KeyVault/vaults/secrets/restore/action"
         case .secretsRecover: "Microsoft.KeyVault/vaults/secrets/recover/action"
         case .secretsPurge: "Microsoft.KeyVault/vaults/secrets/purge/action"
+        case .keysRead: "Microsoft.KeyVault/vaults/keys/read"
+        case .keysReadDeleted: "Microsoft.KeyVault/vaults/keys/read"
+        case .keysCreate: "Microsoft.KeyVault/vaults/keys/create/action"
+        case .keysImport: "Microsoft.KeyVault/vaults/keys/import/action"
+        case .keysUpdate: "Microsoft.KeyVault/vaults/keys/update/action"
+        case .keysDelete: "Microsoft.KeyVault/vaults/keys/delete"
+        case .keysRecover: "Microsoft.KeyVault/vaults/keys/recover/action"
+        case .keysPurge: "Microsoft.KeyVault/vaults/keys/purge/action"
+        case .keysBackup: "Microsoft.KeyVault/vaults/keys/backup/action"
+        case .keysRestore: "Microsoft.KeyVault/vaults/keys/restore/action"
+        case .keysEncrypt: "Microsoft.KeyVault/vaults/keys/encrypt/action"
+        case .keysDecrypt: "Microsoft.KeyVault/vaults/keys/decrypt/action"
+        case .keysSign: "Microsoft.KeyVault/vaults/keys/sign/action"
+        case .keysVerify: "Microsoft.KeyVault/vaults/keys/verify/action"
+        case .keysWrap: "Microsoft.KeyVault/vaults/keys/wrap/action"
+        case .keysUnwrap: "Microsoft.KeyVault/vaults/keys/unwrap/action"
+        case .keysRotate: "Microsoft.KeyVault/vaults/keys/rotate/action"
+        case .keyRotationPoliciesRead: "Microsoft.KeyVault/vaults/keyrotationpolicies/read"
+        case .keyRotationPoliciesWrite: "Microsoft.KeyVault/vaults/keyrotationpolicies/write"
+        case .keysRelease: "Microsoft.KeyVault/vaults/keys/release/action"
+        case .randomBytes: "Microsoft.KeyVault/vaults/rng/action"
         case .roleAssignmentsRead: "Microsoft.Authorization/roleAssignments/read"
         case .roleAssignmentsWrite: "Microsoft.Authorization/roleAssignments/write"
         case .roleAssignmentsDelete: "Microsoft.Authorization/roleAssignments/delete"
@@ -34,12 +58,45 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         }
     }
 
+    /// The action as the local roles of a managed HSM spell it; nil for what a pool does not have.
+    package var poolAction: String? {
+        let action: String
+        switch self {
+        case .keysRead: action = "keys/read/action"
+        case .keysReadDeleted: action = "keys/deletedKeys/read/action"
+        case .keysCreate: action = "keys/create"
+        case .keysImport: action = "keys/import/action"
+        case .keysUpdate: action = "keys/write/action"
+        case .keysDelete: action = "keys/delete"
+        case .keysRecover: action = "keys/deletedKeys/recover/action"
+        case .keysPurge: action = "keys/deletedKeys/delete"
+        case .keysBackup: action = "keys/backup/action"
+        case .keysRestore: action = "keys/restore/action"
+        case .keysEncrypt: action = "keys/encrypt/action"
+        case .keysDecrypt: action = "keys/decrypt/action"
+        case .keysSign: action = "keys/sign/action"
+        case .keysVerify: action = "keys/verify/action"
+        case .keysWrap: action = "keys/wrap/action"
+        case .keysUnwrap: action = "keys/unwrap/action"
+        case .keysRotate: action = "keys/rotate/action"
+        case .keyRotationPoliciesRead: action = "keys/read/action"
+        case .keyRotationPoliciesWrite: action = "keys/write/action"
+        case .keysRelease: action = "keys/release/action"
+        case .randomBytes: action = "rng/action"
+        default: return nil
+        }
+        return "Microsoft.KeyVault/managedHsm/" + action
+    }
+
     /// Data actions reach what is stored in a vault; management actions never do.
     package var isDataAction: Bool {
         switch self {
         case .secretsGet, .secretsReadMetadata, .secretsSet, .secretsUpdate, .secretsDelete, .secretsBackup,
             .secretsRestore,
-            .secretsRecover, .secretsPurge:
+            .secretsRecover, .secretsPurge, .keysRead, .keysReadDeleted, .keysCreate, .keysImport, .keysUpdate,
+            .keysDelete, .keysRecover, .keysPurge, .keysBackup, .keysRestore, .keysEncrypt, .keysDecrypt, .keysSign,
+            .keysVerify, .keysWrap, .keysUnwrap, .keysRotate, .keyRotationPoliciesRead, .keyRotationPoliciesWrite,
+            .keysRelease, .randomBytes:
             true
         case .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete, .applicationsRead, .applicationsWrite,
             .applicationsDelete, .auditRead, .barrierRotate, .backupKeysExport, .backupKeysImport:

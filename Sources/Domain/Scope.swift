@@ -31,12 +31,23 @@ package struct Scope: Hashable, Sendable, CustomStringConvertible {
             text: "/subscriptions/\(subscription)/resourceGroups/\(group)/providers/Microsoft.KeyVault/vaults/\(vault)")
     }
 
+    package static func pool(_ pool: VaultName, group: String, subscription: GUID) -> Scope {
+        Scope(
+            level: .vault,
+            text:
+                "/subscriptions/\(subscription)/resourceGroups/\(group)/providers/Microsoft.KeyVault/managedHSMs/\(pool)"
+        )
+    }
+
+    /// Whether it lies in a managed HSM pool, where local roles hold and no others.
+    package var isInPool: Bool { key.contains("/providers/microsoft.keyvault/managedhsms/") }
+
     /// The scope of one object of the vault this scope names. `collection` is `secrets`, `keys` or `certificates`.
     package func object(_ name: ObjectName, in collection: String) -> Scope {
         Scope(level: .object, text: description + "/" + collection + "/" + name.spelling)
     }
 
-    /// Parses the four forms of the contract; nil for anything else, `..` and empty segments included.
+    /// Parses the four forms of the contract, and a pool in place of a vault; nil for anything else, `..` and empty segments included.
     package init?(_ text: String) {
         var segments = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         guard segments.first == "" else { return nil }
@@ -56,7 +67,8 @@ package struct Scope: Hashable, Sendable, CustomStringConvertible {
                 level = .resourceGroup
                 break
             }
-            guard matches(4, "providers"), matches(5, "microsoft.keyvault"), matches(6, "vaults"),
+            guard matches(4, "providers"), matches(5, "microsoft.keyvault"),
+                matches(6, "vaults") || matches(6, "managedhsms"),
                 VaultName(segments[7]) != nil
             else { return nil }
             guard segments.count > 8 else {

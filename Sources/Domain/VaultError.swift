@@ -33,6 +33,9 @@ package struct VaultError: Error, Sendable {
         /// A value was asked of a disabled secret.
         case secretDisabled
         case secretNotFound
+        /// A key was to be used while disabled, outside its time, or for what `key_ops` does not list.
+        case keyDisabled, keyExpired, keyNotYetValid, keyOperationForbidden
+        case keyNotFound
         case vaultNotFound
         /// The host name belongs to nothing served here.
         case hostNotFound

@@ -93,17 +93,19 @@ struct Bootstrap {
     /// Makes the vaults of the configuration that are not there, each with a data key of its own.
     func ensureVaults(_ table: VaultTable) async throws {
         for wanted in configuration.vaults {
-            if let vault = table.vault(wanted.name) {
+            if let vault = table.vault(wanted.name, wanted.service) {
                 try await bring(vault, to: wanted, in: table)
                 continue
             }
             let settings = VaultTable.Settings(
-                name: wanted.name, resourceGroup: configuration.resourceGroup, location: configuration.location,
+                name: wanted.name, service: wanted.service, sku: wanted.sku,
+                resourceGroup: configuration.resourceGroup, location: configuration.location,
                 retentionDays: wanted.retentionDays, isPurgeProtected: wanted.isPurgeProtected)
             let (kek, engine, now) = (kek, engine, configuration.world.wall())
             try await commit("VaultPut", nil) { transaction throws(VaultError) in
                 _ = try Barrier.addDataKey(
-                    for: .vault(wanted.name), kek: kek, engine: engine, now: now, in: transaction)
+                    for: wanted.service == .vault ? .vault(wanted.name) : .pool(wanted.name), kek: kek, engine: engine,
+                    now: now, in: transaction)
                 try VaultTable.put(settings, in: transaction)
             }
             try keyring.reload(from: reader, kek: kek)
@@ -113,7 +115,12 @@ struct Bootstrap {
 
     /// What may change of a vault that is there: purge protection can be put in force, never lifted; retention is fixed.
     private func bring(_ vault: Vault, to wanted: HouseConfiguration.VaultSettings, in table: VaultTable) async throws {
-        guard wanted.isStrict else { return }
+        guard wanted.isStrict else {
+            if wanted.sku == .premium, vault.sku == .standard {
+                try await put(vault, sku: .premium, isPurgeProtected: vault.isPurgeProtected, in: table)
+            }
+            return
+        }
         guard wanted.retentionDays == vault.retentionDays else {
             throw HouseError(
                 text:
@@ -123,10 +130,18 @@ struct Bootstrap {
         guard wanted.isPurgeProtected || !vault.isPurgeProtected else {
             throw HouseError(text: "the purge protection of vault '\(vault.name)' cannot be lifted")
         }
-        guard wanted.isPurgeProtected, !vault.isPurgeProtected else { return }
+        guard wanted.sku == .premium || vault.sku == .standard else {
+            throw HouseError(text: "the SKU of vault '\(vault.name)' is premium and cannot be lowered")
+        }
+        guard wanted.isPurgeProtected != vault.isPurgeProtected || wanted.sku != vault.sku else { return }
+        try await put(vault, sku: wanted.sku, isPurgeProtected: wanted.isPurgeProtected, in: table)
+    }
+
+    private func put(_ vault: Vault, sku: Vault.SKU, isPurgeProtected: Bool, in table: VaultTable) async throws {
         let settings = VaultTable.Settings(
-            name: vault.name, resourceGroup: vault.resourceGroup, location: vault.location,
-            retentionDays: vault.retentionDays, isPurgeProtected: true)
+            name: vault.name, service: vault.service, sku: sku, resourceGroup: vault.resourceGroup,
+            location: vault.location,
+            retentionDays: vault.retentionDays, isPurgeProtected: isPurgeProtected)
         try await commit("VaultPatch", nil) { transaction throws(VaultError) in
             try VaultTable.put(settings, in: transaction)
         }

@@ -6,12 +6,14 @@ package import Cryptography
 package import Domain
 package import HTTPServer
 package import Identity
+import Keys
 import Login
 package import Management
 package import NIOPosix
 package import NIOSSL
 import Objects
 package import Operations
+import ProviderOpenSSL
 import Secrets
 package import Store
 import StoreSQLite
@@ -36,6 +38,7 @@ package final class House: Sendable {
     package let ownLane: Lane
     private let signingKeys: SigningKeys
     private let pool: WorkPool
+    private let generation: WorkPool
     private let cache: SealedCache
 
     /// Opens the data folder, unseals, brings up the rooms. Nothing listens yet.
@@ -96,9 +99,14 @@ package final class House: Sendable {
             self.pool = pool
             let clients = try ClientAuthentication(directory: directory, engine: engine, pool: pool)
             let login = Login(authority: authority, keys: signingKeys, clients: clients, pool: pool, engine: engine)
-            let secrets = Secrets(
-                paging: Paging(key: try await bootstrap.pagingKey(), engine: engine), backupKeys: backupKeys,
-                engine: engine)
+            let paging = Paging(key: try await bootstrap.pagingKey(), engine: engine)
+            let secrets = Secrets(paging: paging, backupKeys: backupKeys, engine: engine)
+            let generation = WorkPool(name: "key-generation", threads: 2, capacity: 64, niceness: 10)
+            self.generation = generation
+            let keys = Keys(
+                paging: paging, backupKeys: backupKeys, engine: engine,
+                work: KeyWork(
+                    software: try OpenSSLProvider(engine), hardware: nil, slow: pool, generation: generation))
             let management = Management(
                 authority: authority, subscription: instance.subscription, access: access, directory: directory,
                 keyring: keyring,
@@ -107,11 +115,11 @@ package final class House: Sendable {
                     makeReader: { () throws(VaultError) in try Self.reader(store, keyring) },
                     witnessed: { () throws(VaultError) in try Self.witnessed(checkpointFile) },
                     publicKey: try checkpointKey.publicKey()), kek: kek)
-            catalog = Catalog(secrets.operations + login.operations + management.operations)
+            catalog = Catalog(secrets.operations + keys.operations + login.operations + management.operations)
             dispatcher = Dispatcher(
                 catalog: catalog, authority: authority, suffix: configuration.suffix,
                 subscription: instance.subscription,
-                vaults: { vaults.vault($0) }, committer: committer, clock: world.wall, log: world.log,
+                vaults: { vaults.vault($0, $1) }, committer: committer, clock: world.wall, log: world.log,
                 isStorageReadable: {
                     (try? $0.reader.keys(in: KeyRange(prefix: "barrier/kek"), limit: 1))?.isEmpty == false
                 })
@@ -135,6 +143,7 @@ package final class House: Sendable {
     /// Ends the writer after what was submitted, with a last checkpoint, and closes the store.
     package func close() {
         pool.stop()
+        generation.stop()
         committer.stop()
         store.close()
     }

@@ -1,6 +1,7 @@
 package import Audit
 package import Domain
 package import HTTPServer
+package import Operations
 package import StoreSQLite
 
 /// Everything that is decided outside the house: where it stands, what it is called, and the world it lives in.
@@ -30,8 +31,15 @@ package struct HouseConfiguration: Sendable {
         package let isPurgeProtected: Bool
         /// Whether a vault that is there already must be like this; false only asks for one of the name.
         package let isStrict: Bool
+        package let service: Vault.Service
+        package let sku: Vault.SKU
 
-        package init(name: VaultName, retentionDays: Int = 90, isPurgeProtected: Bool = false, isStrict: Bool = false) {
+        package init(
+            name: VaultName, service: Vault.Service = .vault, sku: Vault.SKU = .standard, retentionDays: Int = 90,
+            isPurgeProtected: Bool = false, isStrict: Bool = false
+        ) {
+            self.service = service
+            self.sku = sku
             self.name = name
             self.retentionDays = retentionDays
             self.isPurgeProtected = isPurgeProtected

@@ -78,14 +78,18 @@ package struct BackupEnvelope: Sendable {
 
     private var marker: [UInt8] { Array("Strongroom\(kind.title)BackupV1".utf8) }
 
-    /// - Parameter records: oldest first, the current one last.
-    package func seal(_ name: ObjectName, _ records: [ObjectRecord]) throws(VaultError) -> [UInt8] {
+    /// - Parameters:
+    ///   - records: oldest first, the current one last.
+    ///   - extra: of the kind's own.
+    package func seal(_ name: ObjectName, _ records: [ObjectRecord], extra: [UInt8] = []) throws(VaultError) -> [UInt8]
+    {
         guard let key = keys.newest else { throw .internal("no backup key") }
         var content = ByteWriter(reserving: 4_096)
-        content.byte(1)
+        content.byte(extra.isEmpty ? 1 : 2)
         content.string(name.spelling)
         content.integer(UInt32(records.count))
         for record in records { record.encode(to: &content) }
+        if !extra.isEmpty { content.blob(extra) }
         var header = JSONWriter()
         header.object { header in
             header.member("alg", "dir")
@@ -108,7 +112,9 @@ package struct BackupEnvelope: Sendable {
     }
 
     /// - Throws: `.badParameter`, alike for every reason.
-    package func open(_ blob: [UInt8]) throws(VaultError) -> (name: ObjectName, records: [ObjectRecord]) {
+    package func open(_ blob: [UInt8]) throws(VaultError) -> (
+        name: ObjectName, records: [ObjectRecord], extra: [UInt8]
+    ) {
         guard let length = blob.first, Int(length) == marker.count, blob.count > 1 + marker.count,
             Array(blob[1...marker.count]) == marker
         else { throw refused }
@@ -129,7 +135,8 @@ package struct BackupEnvelope: Sendable {
             }
         } catch { throw refused }
         var content = ByteReader(plaintext)
-        guard content.byte() == 1, let name = content.string().flatMap({ ObjectName($0) }),
+        guard let format = content.byte(), format == 1 || format == 2,
+            let name = content.string().flatMap({ ObjectName($0) }),
             let count = content.integer(UInt32.self), count >= 1, count <= Self.mostPastVersions + 1
         else { throw refused }
         var records: [ObjectRecord] = []
@@ -137,8 +144,13 @@ package struct BackupEnvelope: Sendable {
             guard let record = ObjectRecord(from: &content) else { throw refused }
             records.append(record)
         }
+        var extra: [UInt8] = []
+        if format == 2 {
+            guard let bytes = content.blob() else { throw refused }
+            extra = Array(bytes)
+        }
         guard content.isAtEnd else { throw refused }
-        return (name, records)
+        return (name, records, extra)
     }
 
     private struct Header: Decodable {
@@ -147,7 +159,7 @@ package struct BackupEnvelope: Sendable {
         let kid: GUID
     }
 
-    private var refused: VaultError {
+    package var refused: VaultError {
         .badParameter(
             "The backup blob cannot be restored: it is malformed, was altered, is not that of a \(kind.noun), or was sealed with a backup "
                 + "key that this server does not hold.")

@@ -15,8 +15,14 @@ package struct ObjectKind: Sendable {
     package let notFound: VaultError.Code
     /// The duty that removes a deleted object for good.
     package let purgeOperation: String
+    /// Records of the kind's own beside an object, under `<vault>/<companion>/<name>`; gone when it is purged.
+    package let companions: [String]
 
-    package init(collection: String, noun: String, title: String, notFound: VaultError.Code, purgeOperation: String) {
+    package init(
+        collection: String, noun: String, title: String, notFound: VaultError.Code, purgeOperation: String,
+        companions: [String] = []
+    ) {
+        self.companions = companions
         self.collection = collection
         self.noun = noun
         headSuffix = noun + "/"
@@ -40,12 +46,15 @@ package struct ObjectTable: Sendable {
         headPrefix = vault.keyPrefix + kind.headSuffix
     }
 
-    private var domain: SealDomain { .vault(vault.name) }
+    private var domain: SealDomain { vault.sealDomain }
     private var prefix: String { vault.keyPrefix }
     private let headPrefix: String
     private var deletedPrefix: String { prefix + "deleted-" + kind.noun + "/" }
     private func headKey(_ name: ObjectName) -> String { headPrefix + name.key }
     private func deletedKey(_ name: ObjectName) -> String { deletedPrefix + name.key }
+    private func companionKey(_ companion: String, _ name: ObjectName) -> String {
+        prefix + companion + "/" + name.key
+    }
     private func historyPrefix(_ name: ObjectName) -> String { prefix + kind.noun + "-version/" + name.key + "/" }
     private func historyKey(_ name: ObjectName, _ version: ObjectVersion) -> String {
         historyPrefix(name) + version.description
@@ -136,6 +145,25 @@ package struct ObjectTable: Sendable {
         return records + [head.current]
     }
 
+    // MARK: Companions
+
+    package func companion(_ companion: String, of name: ObjectName, in reader: any RecordReader) throws(VaultError)
+        -> [UInt8]?
+    {
+        try reader.record(at: companionKey(companion, name))
+    }
+
+    /// - Parameter record: nil to remove it.
+    package func putCompanion(_ companion: String, of name: ObjectName, _ record: [UInt8]?, in transaction: Transaction)
+        throws(VaultError)
+    {
+        if let record {
+            try transaction.put(record, at: companionKey(companion, name), in: domain)
+        } else {
+            try transaction.remove(companionKey(companion, name))
+        }
+    }
+
     // MARK: Changing
 
     /// Adds a version; it becomes the current one.
@@ -224,6 +252,7 @@ package struct ObjectTable: Sendable {
     private func remove(_ object: DeletedObject, in transaction: Transaction) throws(VaultError) {
         try transaction.remove(deletedKey(object.head.name))
         try transaction.removeAll(in: KeyRange(prefix: historyPrefix(object.head.name)))
+        for companion in kind.companions { try transaction.remove(companionKey(companion, object.head.name)) }
         try purgeDuty(object).cancel(in: transaction)
     }
 
@@ -234,11 +263,7 @@ package struct ObjectTable: Sendable {
         -> ObjectHead
     {
         guard let current = records.last else { throw .badParameter("The backup holds no version.") }
-        guard try head(name, in: transaction) == nil else {
-            throw VaultError(
-                .conflict,
-                "A \(kind.noun) named \(name) already exists in this vault; a backup restores onto a free name only.")
-        }
+        guard try head(name, in: transaction) == nil else { throw exists(name) }
         try requireFree(name, in: transaction)
         for record in records.dropLast() { try put(record, of: name, in: transaction) }
         let head = ObjectHead(name: name, current: current, pastVersions: UInt32(records.count - 1))
@@ -246,9 +271,20 @@ package struct ObjectTable: Sendable {
         return head
     }
 
+    package func exists(_ name: ObjectName) -> VaultError {
+        VaultError(
+            .conflict,
+            "A \(kind.noun) named \(name) already exists in this vault; a backup restores onto a free name only.")
+    }
+
     private func requireFree(_ name: ObjectName, in transaction: Transaction) throws(VaultError) {
         guard let object = try deleted(name, in: transaction) else { return }
-        throw VaultError(
+        throw taken(by: object)
+    }
+
+    /// Why a name cannot be had that a deleted object has.
+    package func taken(by object: DeletedObject) -> VaultError {
+        VaultError(
             .deletedButRecoverable,
             "\(kind.title) \(object.head.name) is currently in a deleted but recoverable state, and its name cannot be reused; in this "
                 + "state, the \(kind.noun) can only be recovered or purged.")
@@ -264,8 +300,8 @@ package struct ObjectTable: Sendable {
     private func purgeDuty(_ object: DeletedObject) -> Duty {
         Duty(
             due: Timestamp(epochSeconds: object.scheduledPurge),
-            id: "\(kind.noun)-purge.\(vault.name).\(object.head.name.key)",
-            operation: kind.purgeOperation, vault: vault.name,
+            id: "\(kind.noun)-purge\(vault.service == .vault ? "" : "-hsm").\(vault.name).\(object.head.name.key)",
+            operation: kind.purgeOperation, vault: vault.name, service: vault.service,
             parameters: ["\(kind.noun)-name": object.head.name.spelling])
     }
 

@@ -28,7 +28,9 @@ package struct Paging: Sendable {
                 (size, asked) = (25, nil)
                 return
             }
-            guard let count = Int(text), (1...25).contains(count) else {
+            guard text.utf8.count <= 2, text.utf8.allSatisfy(\.isASCIIDigit), let count = Int(text),
+                (1...25).contains(count)
+            else {
                 throw .badParameter("The maxresults query parameter must be a whole number from 1 to 25.")
             }
             (size, asked) = (count, count)
@@ -75,7 +77,7 @@ package struct Paging: Sendable {
 
     private func tag(_ marker: [UInt8], list: String, in vault: Vault) throws(VaultError) -> [UInt8] {
         do throws(CryptoError) {
-            return Array(try engine.hmacSHA256(key: key, Array("\(vault.name)\n\(list)\n".utf8) + marker)[..<16])
+            return Array(try engine.hmacSHA256(key: key, Array("\(vault.keyPrefix)\n\(list)\n".utf8) + marker)[..<16])
         } catch { throw .internal("a page token could not be signed") }
     }
 

@@ -158,11 +158,12 @@ extension VaultError {
     ) -> VaultError {
         var resource = vault.scopes.vault.key
         if let object { resource += "/\(object.collection)/\(object.name.key)" }
+        let action = vault.service == .managedHSM ? permission.poolAction ?? permission.action : permission.action
         return VaultError(
             .forbiddenByRBAC,
             "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role definitions "
                 + "were changed recently, please observe propagation time.\r\nCaller: \(principal.callerText)\r\nAction: "
-                + "'\(permission.action)'\r\nResource: '\(resource)'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\n"
+                + "'\(action)'\r\nResource: '\(resource)'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\n"
                 + "DecisionReason: null \r\nVault: \(vault.name);location=\(vault.location)\r\n")
     }
 }

@@ -3,13 +3,13 @@ import Domain
 /// All operations, and which of them a request means.
 package struct Catalog: Sendable {
     package let operations: [any AnyOperation]
-    private let roots: [HostKind: Node]
+    private let roots: [Hosts: Node]
     private let byName: [String: any AnyOperation]
 
     /// - Precondition: no two operations share a route or a name; a clash is a defect found at every start.
     package init(_ operations: [any AnyOperation]) {
         self.operations = operations
-        var roots: [HostKind: Node] = [:]
+        var roots: [Hosts: Node] = [:]
         var byName: [String: any AnyOperation] = [:]
         for operation in operations {
             precondition(
@@ -20,7 +20,9 @@ package struct Catalog: Sendable {
                 let segments = path.split(separator: "/").map(String.init)
                 let names = segments.filter { $0.hasPrefix("{") }.map { String($0.dropFirst().dropLast()) }
                 let route = Route(operation: operation, names: names)
-                roots[operation.host] = (roots[operation.host] ?? Node()).inserting(route, method, segments[...])
+                for (kind, _) in Hosts.named where operation.hosts.contains(kind) {
+                    roots[kind] = (roots[kind] ?? Node()).inserting(route, method, segments[...])
+                }
             }
         }
         self.roots = roots
@@ -35,7 +37,7 @@ package struct Catalog: Sendable {
         case none
     }
 
-    package func match(_ host: HostKind, _ method: Request.Method?, _ path: [String]) -> Match {
+    package func match(_ host: Hosts, _ method: Request.Method?, _ path: [String]) -> Match {
         guard let root = roots[host] else { return .none }
         var values: [String] = []
         if let method, let route = root.find(method, path[...], &values) {

@@ -12,7 +12,7 @@ package final class Dispatcher: Sendable {
     private let suffix: String
     private let subscription: GUID
     private let subscriptionID: String
-    private let vaults: @Sendable (VaultName) -> Vault?
+    private let vaults: @Sendable (VaultName, Vault.Service) -> Vault?
     private let committer: Committer
     private let clock: @Sendable () -> Timestamp
     private let log: @Sendable (String) -> Void
@@ -23,7 +23,7 @@ package final class Dispatcher: Sendable {
     ///   - vaults: the vault of a name.
     package init(
         catalog: Catalog, authority: Authority, suffix: String, subscription: GUID,
-        vaults: @escaping @Sendable (VaultName) -> Vault?,
+        vaults: @escaping @Sendable (VaultName, Vault.Service) -> Vault?,
         committer: Committer, clock: @escaping @Sendable () -> Timestamp, log: @escaping @Sendable (String) -> Void,
         isStorageReadable: @escaping @Sendable (Lane) -> Bool
     ) {
@@ -95,7 +95,7 @@ package final class Dispatcher: Sendable {
         let id = lane.nextRequestID()
         let trail = Trail(event: event(request, id, now, .operation(declared, [])), successStatus: declared.status)
         trail.event.principal = principal
-        let vault = duty.vault.flatMap { vaults($0) }
+        let vault = duty.vault.flatMap { vaults($0, duty.service) }
         trail.event.resourceID = vault?.scopes.vault.description ?? trail.event.resourceID
         do throws(VaultError) {
             guard let permission = declared.requirement.permission,
@@ -182,7 +182,7 @@ package final class Dispatcher: Sendable {
         _ trail: Trail
     ) async throws(VaultError) -> Response {
         // For the record only: whether the vault exists is not told before the caller is known.
-        if case .vault(let name?, _) = host, let vault = vaults(name) {
+        if let vault = named(host) {
             trail.event.resourceID = vault.scopes.vault.description
         }
         // Who is it? Before the route is judged: a client without a token must always get its challenge.
@@ -220,11 +220,15 @@ package final class Dispatcher: Sendable {
         case .perItem:
             guard principal != nil else { throw .internal("\(operation.name) was reached without a principal") }
             return .perItem
-        case .permission(let permission):
+        case .permission(let permission, let alternative):
             guard let principal, let vault else { throw .internal("\(operation.name) was reached without a principal") }
             let object = Self.object(in: request)
-            if let object { trail.event.objectID = vault.secretsURL + object.name.spelling }
-            guard let grant = lane.access.grant(permission, to: principal, on: vault.scopes, object: object) else {
+            if let object { trail.event.objectID = vault.url(of: object.collection) + object.name.spelling }
+            var found = lane.access.grant(permission, to: principal, on: vault.scopes, object: object)
+            if found == nil, let alternative {
+                found = lane.access.grant(alternative, to: principal, on: vault.scopes, object: object)
+            }
+            guard let grant = found else {
                 trail.event.isAuthorized = false
                 throw .notGranted(permission, to: principal, on: vault, object: object)
             }
@@ -249,14 +253,29 @@ package final class Dispatcher: Sendable {
         }
     }
 
+    /// The vault or pool of a host, if there is one.
+    private func named(_ host: HostRoute) -> Vault? {
+        switch host {
+        case .vault(let name?, _): vaults(name, .vault)
+        case .managedHSM(let name?, _): vaults(name, .managedHSM)
+        default: nil
+        }
+    }
+
     private func hostedVault(_ host: HostRoute, _ request: Request) throws(VaultError) -> Vault? {
         switch host {
-        case .vault(let name, let label):
-            guard let name, let vault = vaults(name) else {
+        case .vault(_, let label):
+            guard let vault = named(host) else {
                 throw VaultError(.vaultNotFound, "A vault with the name '\(label)' was not found on this server.")
             }
             return vault
-        case .managedHSM, .login, .management: return nil
+        case .managedHSM(_, let label):
+            guard let pool = named(host) else {
+                throw VaultError(
+                    .vaultNotFound, "A managed HSM with the name '\(label)' was not found on this server.")
+            }
+            return pool
+        case .login, .management: return nil
         case .console, .unknown:
             throw VaultError(
                 .hostNotFound,
@@ -279,9 +298,14 @@ package final class Dispatcher: Sendable {
         return version
     }
 
+    private static let collections = ["secret-name": "secrets", "key-name": "keys"]
+
     private static func object(in request: Request) -> (name: ObjectName, collection: String)? {
-        guard let text = request.parameter("secret-name"), let name = ObjectName(text) else { return nil }
-        return (name, "secrets")
+        for (name, value) in request.parameters {
+            guard let collection = collections[name] else { continue }
+            return ObjectName(value).map { ($0, collection) }
+        }
+        return nil
     }
 
     // MARK: Refusals
@@ -385,7 +409,10 @@ package final class Dispatcher: Sendable {
         case "livez", "health":
             return .json { $0.member("status", "Healthy") }
         case "healthstatus":
-            guard case .vault = host else { return nil }
+            switch host {
+            case .vault, .managedHSM: break
+            default: return nil
+            }
             return .json { $0.member("status", "Healthy") }
         case "readyz":
             guard committer.isWritable, isStorageReadable(lane) else {
@@ -401,12 +428,13 @@ package final class Dispatcher: Sendable {
 }
 
 extension HostRoute {
-    var kind: HostKind? {
+    var kind: Hosts? {
         switch self {
         case .vault: .vault
         case .login: .login
         case .management: .management
-        case .managedHSM, .console, .unknown: nil
+        case .managedHSM: .managedHSM
+        case .console, .unknown: nil
         }
     }
 

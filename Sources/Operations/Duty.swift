@@ -13,9 +13,17 @@ package struct Duty: Sendable, Hashable {
     package let id: String
     package let operation: String
     package let vault: VaultName?
+    /// Whether `vault` names a vault or a pool.
+    package let service: Vault.Service
     package let parameters: [String: String]
+    /// How often it failed so far.
+    package var failures = 0
 
-    package init(due: Timestamp, id: String, operation: String, vault: VaultName?, parameters: [String: String] = [:]) {
+    package init(
+        due: Timestamp, id: String, operation: String, vault: VaultName?, service: Vault.Service = .vault,
+        parameters: [String: String] = [:]
+    ) {
+        self.service = service
         self.due = due
         self.id = id
         self.operation = operation
@@ -36,11 +44,17 @@ package struct Duty: Sendable, Hashable {
         var format = 1
         let operation: String
         let vault: String?
+        /// Absent for a vault.
+        let service: Vault.Service?
         let parameters: [String: String]
+        /// Absent for none.
+        let failures: Int?
     }
 
     package func schedule(in transaction: Transaction) throws(VaultError) {
-        let record = Record(operation: operation, vault: vault?.description, parameters: parameters)
+        let record = Record(
+            operation: operation, vault: vault?.description, service: service == .vault ? nil : service,
+            parameters: parameters, failures: failures == 0 ? nil : failures)
         guard let bytes = try? JSONEncoder().encode(record) else { throw .internal("a duty could not be encoded") }
         try transaction.put(Array(bytes), at: key, in: .system)
     }
@@ -49,7 +63,10 @@ package struct Duty: Sendable, Hashable {
 
     /// Moves a duty that failed to a later time.
     package func postponed(to time: Timestamp) -> Duty {
-        Duty(due: time, id: id, operation: operation, vault: vault, parameters: parameters)
+        var duty = Duty(
+            due: time, id: id, operation: operation, vault: vault, service: service, parameters: parameters)
+        duty.failures = failures + 1
+        return duty
     }
 
     /// What is due at `now`, oldest first, and the keys of records that do not open: one of those must not hide the others.
@@ -77,6 +94,8 @@ package struct Duty: Sendable, Hashable {
         else { throw .integrity(record: key) }
         self.init(
             due: Timestamp(epochSeconds: seconds), id: String(parts[1]), operation: record.operation,
-            vault: record.vault.flatMap { VaultName($0) }, parameters: record.parameters)
+            vault: record.vault.flatMap { VaultName($0) }, service: record.service ?? .vault,
+            parameters: record.parameters)
+        failures = record.failures ?? 0
     }
 }

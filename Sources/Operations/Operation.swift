@@ -10,15 +10,30 @@ package protocol OperationOutput: Sendable {
     func response(_ call: Call) -> Response
 }
 
-/// The kind of host that serves an operation.
-package enum HostKind: String, Sendable, CaseIterable { case vault, login, management }
+/// The kinds of hosts that serve an operation.
+package struct Hosts: OptionSet, Sendable, Hashable {
+    package let rawValue: UInt8
+
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    package static let vault = Hosts(rawValue: 1)
+    package static let managedHSM = Hosts(rawValue: 2)
+    package static let login = Hosts(rawValue: 4)
+    package static let management = Hosts(rawValue: 8)
+
+    package static let named: [(kind: Hosts, name: String)] = [
+        (.vault, "vault"), (.managedHSM, "managedhsm"), (.login, "login"), (.management, "management"),
+    ]
+
+    package var names: [String] { Self.named.filter { contains($0.kind) }.map(\.name) }
+}
 
 /// What a caller needs before the handler runs.
 package enum Requirement: Sendable {
     /// No token: the operation authenticates by itself or tells nothing.
     case nothing
-    /// A permission on the vault or the object that the path names.
-    case permission(Permission)
+    /// A permission on the vault or the object that the path names; the second is tried when the first is not held.
+    case permission(Permission, or: Permission? = nil)
     /// Authenticated; the handler asks for the permission item by item.
     case perItem(Permission)
     /// A permission at the scope that the path names; `nil` names the server's subscription.
@@ -27,7 +42,7 @@ package enum Requirement: Sendable {
     package var permission: Permission? {
         switch self {
         case .nothing: nil
-        case .permission(let permission), .perItem(let permission), .atScope(let permission, _): permission
+        case .permission(let permission, _), .perItem(let permission), .atScope(let permission, _): permission
         }
     }
 }
@@ -36,7 +51,7 @@ package enum Requirement: Sendable {
 package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOperation {
     package let name: String
     package let method: Request.Method?
-    package let host: HostKind
+    package let hosts: Hosts
     package let paths: [String]
     package let requirement: Requirement
     package let since: APIVersion?
@@ -52,14 +67,14 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
     ///   - status: of a success.
     ///   - bodyLimit: bytes.
     package init(
-        _ name: String, _ method: Request.Method, on host: HostKind = .vault, _ paths: String...,
+        _ name: String, _ method: Request.Method, on hosts: Hosts = .vault, _ paths: String...,
         requires requirement: Requirement,
         since: APIVersion? = nil, status: UInt16 = 200, bodyLimit: Int = 1 << 20,
         run: @escaping @Sendable (Input, Call) async throws(VaultError) -> Output
     ) {
         self.name = name
         self.method = method
-        self.host = host
+        self.hosts = hosts
         self.paths = paths
         self.requirement = requirement
         self.since = since
@@ -78,7 +93,7 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
     ) {
         self.name = name
         method = nil
-        host = .vault
+        hosts = .vault
         paths = []
         requirement = .permission(permission)
         since = nil
@@ -98,7 +113,7 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
 package protocol AnyOperation: Sendable {
     var name: String { get }
     var method: Request.Method? { get }
-    var host: HostKind { get }
+    var hosts: Hosts { get }
     var paths: [String] { get }
     var requirement: Requirement { get }
     var since: APIVersion? { get }

@@ -1,9 +1,16 @@
 package import Access
+package import Barrier
 package import Domain
 
-/// A vault as the path of a request needs it: immutable, replaced as a whole when a setting changes.
+/// A vault or a managed HSM pool as the path of a request needs it: immutable, replaced as a whole when a setting changes.
 package final class Vault: Sendable {
+    package enum Service: String, Sendable, Codable { case vault, managedHSM }
+    /// What a vault may hold: keys in a hardware security module are for premium vaults and for pools.
+    package enum SKU: String, Sendable, Codable { case standard, premium }
+
     package let name: VaultName
+    package let service: Service
+    package let sku: SKU
     package let subscription: GUID
     package let resourceGroup: String
     package let location: String
@@ -13,25 +20,50 @@ package final class Vault: Sendable {
     package let authority: String
     /// `https://<authority>/secrets/`: what identifiers of secrets begin with.
     package let secretsURL: String
-    /// `vault/<name>/`: what store keys of its objects begin with.
+    /// `https://<authority>/keys/`
+    package let keysURL: String
+    /// `vault/<name>/` or `pool/<name>/`: what store keys of its objects begin with.
     package let keyPrefix: String
     package let scopes: ScopeChain
 
     package init(
-        name: VaultName, subscription: GUID, resourceGroup: String, location: String, retentionDays: Int,
+        name: VaultName, service: Service = .vault, sku: SKU = .standard, subscription: GUID, resourceGroup: String,
+        location: String, retentionDays: Int,
         isPurgeProtected: Bool,
         authority: String
     ) {
         self.name = name
+        self.service = service
+        self.sku = sku
         self.subscription = subscription
         self.resourceGroup = resourceGroup
         self.location = location
         self.retentionDays = retentionDays
         self.isPurgeProtected = isPurgeProtected
         self.authority = authority
-        keyPrefix = "vault/\(name)/"
         secretsURL = "https://\(authority)/secrets/"
-        scopes = ScopeChain(vault: name, group: resourceGroup, subscription: subscription)
+        keysURL = "https://\(authority)/keys/"
+        switch service {
+        case .vault:
+            keyPrefix = "vault/\(name)/"
+            scopes = ScopeChain(vault: name, group: resourceGroup, subscription: subscription)
+        case .managedHSM:
+            keyPrefix = "pool/\(name)/"
+            scopes = ScopeChain(pool: name, group: resourceGroup, subscription: subscription)
+        }
+    }
+
+    /// Whose data keys seal its records.
+    package var sealDomain: SealDomain {
+        switch service {
+        case .vault: .vault(name)
+        case .managedHSM: .pool(name)
+        }
+    }
+
+    /// What identifiers of a collection begin with.
+    package func url(of collection: String) -> String {
+        collection == "secrets" ? secretsURL : collection == "keys" ? keysURL : "https://\(authority)/\(collection)/"
     }
 
     /// The word for what a deletion leaves possible, by retention and purge protection.
@@ -45,7 +77,7 @@ package final class Vault: Sendable {
 package enum HostRoute: Sendable, Hashable {
     /// The name when it can be one, and the label as it stood.
     case vault(VaultName?, label: String)
-    case managedHSM(String)
+    case managedHSM(VaultName?, label: String)
     case login, management, console
     case unknown
 
@@ -68,7 +100,8 @@ package enum HostRoute: Sendable, Hashable {
             }
         case 2 where labels[1] == "vault" && !labels[0].isEmpty:
             self = .vault(VaultName(labels[0]), label: String(labels[0]))
-        case 2 where labels[1] == "managedhsm" && !labels[0].isEmpty: self = .managedHSM(String(labels[0]))
+        case 2 where labels[1] == "managedhsm" && !labels[0].isEmpty:
+            self = .managedHSM(VaultName(labels[0]), label: String(labels[0]))
         default: self = .unknown
         }
     }

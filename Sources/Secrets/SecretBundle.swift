@@ -31,8 +31,8 @@ struct SecretBundle: OperationOutput {
         if showsValue { bundle.member("value", secret.value) }
         if let contentType = secret.contentType { bundle.member("contentType", contentType) }
         bundle.member("id", plain: vault.secretsURL, name.spelling, record.version)
-        SecretItem.writeAttributes(record.attributes, vault, version, to: &bundle)
-        if let tags = record.tags ?? (alwaysShowsTags ? [] : nil) { SecretItem.writeTags(tags, to: &bundle) }
+        ObjectJSON.writeAttributes(record.attributes, vault, version, to: &bundle)
+        if let tags = record.tags ?? (alwaysShowsTags ? [] : nil) { ObjectJSON.writeTags(tags, to: &bundle) }
     }
 
     /// Changes with every change of this version, and with every new version.
@@ -58,36 +58,10 @@ enum SecretItem {
         list.object { item in
             item.member("id", plain: vault.secretsURL, name.spelling, shown)
             if let contentType { item.member("contentType", contentType) }
-            writeAttributes(record.attributes, vault, version, to: &item)
-            if let tags = record.tags { writeTags(tags, to: &item) }
-            if let deleted { writeDeletion(deleted, vault, to: &item) }
+            ObjectJSON.writeAttributes(record.attributes, vault, version, to: &item)
+            if let tags = record.tags { ObjectJSON.writeTags(tags, to: &item) }
+            if let deleted { ObjectJSON.writeDeletion(deleted, Secrets.kind, vault, to: &item) }
         }
-    }
-
-    static func writeAttributes(
-        _ attributes: ObjectAttributes, _ vault: Vault, _ version: APIVersion, to bundle: inout JSONWriter
-    ) {
-        bundle.object("attributes") { writer in
-            writer.member("enabled", attributes.isEnabled)
-            if let time = attributes.notBefore { writer.member("nbf", time) }
-            if let time = attributes.expires { writer.member("exp", time) }
-            writer.member("created", attributes.created)
-            writer.member("updated", attributes.updated)
-            writer.member("recoveryLevel", vault.recoveryLevel)
-            if version >= .v7_1preview { writer.member("recoverableDays", vault.retentionDays) }
-        }
-    }
-
-    static func writeTags(_ tags: [ObjectRecord.Tag], to bundle: inout JSONWriter) {
-        bundle.object("tags") { writer in
-            for tag in tags { writer.member(named: tag.name, tag.value) }
-        }
-    }
-
-    static func writeDeletion(_ object: DeletedObject, _ vault: Vault, to bundle: inout JSONWriter) {
-        bundle.member("recoveryId", "https://\(vault.authority)/deletedsecrets/\(object.head.name)")
-        bundle.member("deletedDate", object.deleted)
-        bundle.member("scheduledPurgeDate", object.scheduledPurge)
     }
 }
 
@@ -105,11 +79,11 @@ struct DeletedSecretBundle: OperationOutput {
 
     func response(_ call: Call) -> Response {
         .json { bundle in
-            SecretItem.writeDeletion(object, vault, to: &bundle)
+            ObjectJSON.writeDeletion(object, Secrets.kind, vault, to: &bundle)
             if let contentType = secret.contentType { bundle.member("contentType", contentType) }
             bundle.member("id", plain: vault.secretsURL, object.head.name.spelling, object.head.current.version)
-            SecretItem.writeAttributes(object.head.current.attributes, vault, call.apiVersion, to: &bundle)
-            if let tags = object.head.current.tags { SecretItem.writeTags(tags, to: &bundle) }
+            ObjectJSON.writeAttributes(object.head.current.attributes, vault, call.apiVersion, to: &bundle)
+            if let tags = object.head.current.tags { ObjectJSON.writeTags(tags, to: &bundle) }
         }
     }
 }

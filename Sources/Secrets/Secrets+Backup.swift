@@ -11,7 +11,7 @@ struct RestoreSecret: OperationInput {
             let value: String
         }
         let text = try Body.fromJSON(request.body, limits: .restore(bytes: Secrets.restoreLimit)).value
-        guard let blob = Base64.decodeURL(text) else { throw SecretParameters.invalid("value", "it is not base64url") }
+        guard let blob = Base64.decodeURL(text) else { throw .invalid("value", "it is not base64url") }
         self.blob = blob
     }
 }
@@ -48,7 +48,7 @@ extension Secrets {
     /// - Source: Azure REST "Restore Secret".
     func restore(_ input: RestoreSecret, _ call: Call) async throws(VaultError) -> SecretBundle {
         let table = try table(call)
-        let (name, records) = try backups.open(input.blob)
+        let (name, records, _) = try backups.open(input.blob)
         call.concerns(objectID: "https://\(table.vault.authority)/secrets/\(name)")
         let head = try await call.commit { transaction throws(VaultError) in
             try table.restore(name, records, in: transaction)

@@ -127,13 +127,3 @@ extension Secrets {
             name: head.name, record: head.current, contentType: try SecretValue(head.current).contentType)
     }
 }
-
-extension Array {
-    /// `map` that keeps the type of the error.
-    func mapTyped<Value, Failure: Error>(_ transform: (Element) throws(Failure) -> Value) throws(Failure) -> [Value] {
-        var values: [Value] = []
-        values.reserveCapacity(count)
-        for element in self { values.append(try transform(element)) }
-        return values
-    }
-}

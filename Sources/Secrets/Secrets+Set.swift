@@ -12,10 +12,10 @@ struct SetSecret: OperationInput {
         parameters = try SecretParameters.fromJSON(request.body).validated()
         guard let text = parameters.value else { throw .badParameter("The request body lacks the member 'value'.") }
         guard text.utf8.count <= SecretValue.largestValue else {
-            throw SecretParameters.invalid("value", "it is longer than \(SecretValue.largestValue) bytes")
+            throw .invalid("value", "it is longer than \(SecretValue.largestValue) bytes")
         }
         value = SensitiveBytes(text.utf8)
-        try SecretParameters.requireOrder(parameters.attributes?.nbf, parameters.attributes?.exp)
+        try AttributeParameters.requireOrder(parameters.attributes?.nbf, parameters.attributes?.exp)
     }
 }
 
@@ -27,13 +27,10 @@ extension Secrets {
     func set(_ input: SetSecret, _ call: Call) async throws(VaultError) -> SecretBundle {
         let table = try table(call)
         let now = call.now.epochSeconds
-        let attributes = input.parameters.attributes
         let record = ObjectRecord(
             version: call.lane.newVersion(),
-            attributes: ObjectAttributes(
-                isEnabled: attributes?.enabled ?? true, notBefore: attributes?.nbf, expires: attributes?.exp,
-                created: now, updated: now),
-            tags: input.parameters.sortedTags,
+            attributes: ObjectAttributes(input.parameters.attributes, at: now),
+            tags: input.parameters.tags?.sorted,
             payload: SecretValue(value: input.value, contentType: input.parameters.contentType).encoded())
         let head = try await call.commit { transaction throws(VaultError) in
             try table.append(record, to: input.name, in: transaction)

@@ -12,7 +12,7 @@ struct UpdateSecret: OperationInput {
         version = try request.objectVersion("secret-version")
         parameters = try SecretParameters.fromJSON(request.body).validated()
         guard parameters.value == nil else {
-            throw SecretParameters.invalid("value", "the value of a version cannot be changed; set a new version")
+            throw .invalid("value", "the value of a version cannot be changed; set a new version")
         }
     }
 }
@@ -28,12 +28,8 @@ extension Secrets {
         let (head, record) = try await call.commit { transaction throws(VaultError) in
             try table.update(input.name, version: input.version, in: transaction) { record throws(VaultError) in
                 let changes = input.parameters
-                if let enabled = changes.attributes?.enabled { record.attributes.isEnabled = enabled }
-                if let time = changes.attributes?.nbf { record.attributes.notBefore = time }
-                if let time = changes.attributes?.exp { record.attributes.expires = time }
-                try SecretParameters.requireOrder(record.attributes.notBefore, record.attributes.expires)
-                record.attributes.updated = now
-                if let tags = changes.sortedTags { record.tags = tags }
+                try record.attributes.apply(changes.attributes, at: now)
+                if let tags = changes.tags?.sorted { record.tags = tags }
                 if let contentType = changes.contentType {
                     var secret = try SecretValue(record)
                     secret.contentType = contentType

@@ -45,7 +45,8 @@ struct Dev: AsyncParsableCommand {
         let engine = try CryptoEngine()
         let folder = try DataFolder(creating: data)
         var configuration = HouseConfiguration(folder: folder.path, suffix: suffix.lowercased(), publicPort: port)
-        configuration.vaults = names.map { .init(name: $0) }
+        configuration.vaults =
+            names.map { .init(name: $0, sku: .premium) } + pools.map { .init(name: $0, service: .managedHSM) }
         // The lock comes before anything is written, so that a second start changes nothing.
         let store = try openStore(folder.path, configuration.storage)
         let isNew = try Barrier.kekSource(of: try store.connection()) == nil

@@ -49,7 +49,7 @@ struct ListOperations: AsyncParsableCommand {
                 list.object { item in
                     item.member("name", operation.name)
                     item.member("auditName", operation.name)
-                    item.member("host", operation.host.rawValue)
+                    item.member("host", operation.hosts.names.joined(separator: ","))
                     if let method = operation.method {
                         item.member("method", method.rawValue)
                     } else {
@@ -73,7 +73,7 @@ struct ListOperations: AsyncParsableCommand {
     private static func table(_ operations: [any AnyOperation]) -> String {
         operations.map { operation in
             let route = operation.method.map {
-                "\($0.rawValue) \(operation.host.rawValue):\(operation.paths.joined(separator: " "))"
+                "\($0.rawValue) \(operation.hosts.names.joined(separator: ",")):\(operation.paths.joined(separator: " "))"
             }
             return
                 "\(operation.name)\n    \(route ?? "scheduled")\n    \(operation.requirement.permission?.action ?? "no permission")"

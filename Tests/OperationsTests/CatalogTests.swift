@@ -4,7 +4,7 @@ import Testing
 
 struct CatalogTests {
     private static func operation(
-        _ name: String, _ method: Request.Method, on host: HostKind = .vault, _ paths: String...
+        _ name: String, _ method: Request.Method, on host: Hosts = .vault, _ paths: String...
     ) -> any AnyOperation {
         // The initialiser takes its paths one by one.
         switch paths.count {
@@ -24,7 +24,7 @@ struct CatalogTests {
         Operation(scheduled: "Purge", requires: .secretsPurge, destroys: true, run: answer),
     ])
 
-    private func match(_ method: Request.Method?, _ path: String, on host: HostKind = .vault) -> String {
+    private func match(_ method: Request.Method?, _ path: String, on host: Hosts = .vault) -> String {
         switch catalog.match(host, method, path.split(separator: "/").map(String.init)) {
         case .operation(let operation, let parameters):
             ([operation.name] + parameters.map { "\($0.name)=\($0.value)" }).joined(separator: " ")

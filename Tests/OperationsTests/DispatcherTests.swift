@@ -132,7 +132,7 @@ struct DispatcherTests {
     @Test("Every operation of a vault asks for a role", arguments: Permission.allCases.filter(\.isDataAction))
     func everyOperation(_ permission: Permission) async throws {
         let operations = house.house.catalog.operations.filter {
-            $0.host == .vault && $0.method != nil && $0.requirement.permission == permission
+            $0.hosts.contains(.vault) && $0.method != nil && $0.requirement.permission == permission
         }
         #expect(!operations.isEmpty)
         for operation in operations {

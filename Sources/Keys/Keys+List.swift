@@ -1,0 +1,87 @@
+import Barrier
+import Domain
+import Objects
+import Operations
+
+struct ListKeys: OperationInput {
+    let page: Paging.Page
+
+    init(_ request: Request) throws(VaultError) { page = try Paging.Page(request) }
+}
+
+struct ListKeyVersions: OperationInput {
+    let name: ObjectName
+    let page: Paging.Page
+
+    init(_ request: Request) throws(VaultError) {
+        name = try request.objectName("key-name")
+        page = try Paging.Page(request)
+    }
+}
+
+extension Keys {
+    /// The keys of a vault in order of name.
+    ///
+    /// - Source: Azure REST "Get Keys".
+    func list(_ input: ListKeys, _ call: Call) async throws(VaultError) -> KeyList {
+        let table = try table(call)
+        let marker = try paging.marker(input.page, list: "keys", in: table.vault)
+        var heads = try table.heads(after: marker, limit: input.page.size + 1, in: call.lane.reader)
+        let link = try link(&heads, input.page, "/keys", "keys", table.vault, call) { $0.name.key }
+        return KeyList(
+            vault: table.vault,
+            items: try heads.mapTyped { head throws(VaultError) in try KeyList.Item(head.name, head.current) },
+            nextLink: link)
+    }
+
+    /// The versions of a key in order of their text, as the service lists them; empty for an unknown name.
+    ///
+    /// - Source: Azure REST "Get Key Versions".
+    func listVersions(_ input: ListKeyVersions, _ call: Call) async throws(VaultError) -> KeyList {
+        let table = try table(call)
+        let list = "keys/\(input.name.key)/versions"
+        let marker = try paging.marker(input.page, list: list, in: table.vault)
+        var (name, records) = try call.lane.reader.snapshot { () throws(VaultError) in
+            try table.versions(input.name, after: marker, limit: input.page.size + 1, in: call.lane.reader)
+        }
+        let link = try link(&records, input.page, "/keys/\(name)/versions", list, table.vault, call) {
+            $0.version.description
+        }
+        return KeyList(
+            vault: table.vault,
+            items: try records.mapTyped { record throws(VaultError) in
+                try KeyList.Item(name, record, version: record.version)
+            }, nextLink: link)
+    }
+
+    /// The deleted keys of a vault in order of name.
+    ///
+    /// - Source: Azure REST "Get Deleted Keys".
+    func listDeleted(_ input: ListKeys, _ call: Call) async throws(VaultError) -> KeyList {
+        let table = try table(call)
+        let marker = try paging.marker(input.page, list: "deletedkeys", in: table.vault)
+        var objects = try table.deletedObjects(after: marker, limit: input.page.size + 1, in: call.lane.reader)
+        let link = try link(&objects, input.page, "/deletedkeys", "deletedkeys", table.vault, call) {
+            $0.head.name.key
+        }
+        return KeyList(
+            vault: table.vault,
+            items: try objects.mapTyped { object throws(VaultError) in
+                try KeyList.Item(object.head.name, object.head.current, deleted: object)
+            }, nextLink: link)
+    }
+
+    /// Takes the element that was read to see whether there are more off again.
+    ///
+    /// - Returns: the link to the next page; nil on the last one.
+    private func link<Element>(
+        _ elements: inout [Element], _ page: Paging.Page, _ path: String, _ list: String, _ vault: Vault, _ call: Call,
+        marker: (Element) -> String
+    ) throws(VaultError) -> String? {
+        guard elements.count > page.size else { return nil }
+        elements.removeLast()
+        return try paging.link(
+            after: marker(elements[elements.count - 1]), page: page, path: path, list: list, in: vault,
+            call.apiVersion)
+    }
+}

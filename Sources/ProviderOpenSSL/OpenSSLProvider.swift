@@ -1,0 +1,183 @@
+internal import COpenSSL
+package import Cryptography
+package import Domain
+
+/// Keys in software: libcrypto does the work, the record of the version holds the key, sealed.
+///
+/// The reference of an asymmetric key is its PKCS #8 DER (RFC 5958), that of a symmetric key its bytes.
+package final class OpenSSLProvider: CryptoProvider {
+    private let engine: CryptoEngine
+    private let hashes: HashTable
+    private let ciphers: CipherTable
+
+    package init(_ engine: CryptoEngine) throws(CryptoError) {
+        self.engine = engine
+        hashes = try HashTable(engine)
+        ciphers = CipherTable(engine)
+    }
+
+    // MARK: Making keys
+
+    package func generate(
+        _ specification: KeySpecification, publicExponent: UInt32, id: [UInt8], isExportable: Bool
+    ) throws(CryptoError) -> KeyMaterial {
+        switch specification {
+        case .oct(let bits):
+            return KeyMaterial(
+                specification: specification, publicKey: .none, reference: try engine.randomKey(count: bits / 8))
+        case .rsa(let bits):
+            let key = try generate("RSA", specification) { context in
+                strongroom_rsa_bits(context, Int32(bits)) == 1
+                    && strongroom_rsa_exponent(context, UInt(publicExponent)) == 1
+            }
+            try requireConsistency(key)
+            return try material(key)
+        case .ec(let curve):
+            return try material(
+                try generate("EC", specification) { context in
+                    EVP_PKEY_CTX_set_group_name(context, curve.groupName) == 1
+                })
+        case .ed25519:
+            return try material(try generate("ED25519", specification) { _ in true })
+        }
+    }
+
+    private func generate(
+        _ type: String, _ specification: KeySpecification, _ configure: (OpaquePointer) -> Bool
+    ) throws(CryptoError) -> AsymmetricKey {
+        guard let context = EVP_PKEY_CTX_new_from_name(engine.context, type, nil) else {
+            ERR_clear_error()
+            throw .unavailable(type)
+        }
+        defer { EVP_PKEY_CTX_free(context) }
+        var key: OpaquePointer?
+        guard EVP_PKEY_keygen_init(context) == 1, configure(context), EVP_PKEY_generate(context, &key) == 1, let key
+        else {
+            ERR_clear_error()
+            throw .unavailable(specification.description)
+        }
+        return AsymmetricKey(adopting: key, specification, engine, hashes)
+    }
+
+    /// Pairwise consistency (FIPS 140-3 IG 10.3.A): what the private half signs, the public half must verify.
+    private func requireConsistency(_ key: AsymmetricKey) throws(CryptoError) {
+        let digest = try engine.random(count: 32)
+        let signature = try key.sign(digest, .rsaPKCS1(.sha256))
+        guard try key.verify(digest, signature: signature, .rsaPKCS1(.sha256)) else {
+            throw .failed("pairwise consistency")
+        }
+    }
+
+    private func material(_ key: AsymmetricKey) throws(CryptoError) -> KeyMaterial {
+        KeyMaterial(
+            specification: key.specification, publicKey: try key.publicKey(),
+            reference: try PrivateKeyCoding.encode(key.pointer))
+    }
+
+    // MARK: Taking keys
+
+    package func importKey(_ key: PrivateKey, id: [UInt8], isExportable: Bool) throws(CryptoError) -> KeyMaterial {
+        if case .oct(let bytes) = key {
+            guard KeySpecification.octSizes.contains(bytes.count * 8) else {
+                throw .malformed("a symmetric key must have 128, 192 or 256 bits")
+            }
+            return KeyMaterial(specification: .oct(bits: bytes.count * 8), publicKey: .none, reference: bytes)
+        }
+        let parsed = try KeyImport(engine, hashes).parse(key)
+        return try material(parsed)
+    }
+
+    package func adopt(_ material: KeyMaterial, id: [UInt8], isExportable: Bool) throws(CryptoError) -> KeyMaterial {
+        material
+    }
+
+    package func destroy(_ material: KeyMaterial, id: [UInt8]) {}
+
+    package func export(_ material: KeyMaterial, id: [UInt8], wrappedBy key: SensitiveBytes) throws(CryptoError)
+        -> [UInt8]
+    {
+        var parameters = CipherParameters()
+        return try SymmetricKey(key, engine, ciphers).encrypt(
+            material.reference.withUnsafeBytes { Array($0) }, .ckmAESKeyWrapPad, &parameters)
+    }
+
+    // MARK: Using keys
+
+    package func open(_ material: KeyMaterial, id: [UInt8]) throws(CryptoError) -> any CryptoKey {
+        if case .oct = material.specification { return SymmetricKey(material.reference, engine, ciphers) }
+        let type =
+            switch material.specification {
+            case .rsa: "RSA"
+            case .ec: "EC"
+            default: "ED25519"
+            }
+        return AsymmetricKey(
+            adopting: try PrivateKeyCoding.decode(material.reference, type: type, engine: engine),
+            material.specification, engine, hashes)
+    }
+
+    /// The public half alone: verifies and encrypts for keys of every provider.
+    package func openPublic(_ key: PublicKey) throws(CryptoError) -> any CryptoKey {
+        try KeyImport(engine, hashes).parse(key)
+    }
+
+    /// A symmetric key that belongs to no object, such as the one inside a transfer blob.
+    package func ephemeral(_ key: SensitiveBytes) -> any CryptoKey { SymmetricKey(key, engine, ciphers) }
+
+    package func supports(_ specification: KeySpecification) -> Bool {
+        switch specification {
+        case .rsa(let bits): KeySpecification.rsaSizes.contains(bits)
+        case .oct(let bits): KeySpecification.octSizes.contains(bits)
+        case .ec(let curve): offersCurve(curve)
+        case .ed25519: offers("ED25519")
+        }
+    }
+
+    package func supports(_ algorithm: KeyAlgorithm, with specification: KeySpecification) -> Bool {
+        guard algorithm.fits(specification), supports(specification) else { return false }
+        if case .oct(let bits) = specification {
+            if case .hmac = algorithm { return true }
+            return ciphers.cipher(algorithm, keyBits: bits) != nil
+        }
+        return true
+    }
+
+    package func isQuick(_ operation: KeyOperation, with specification: KeySpecification) -> Bool {
+        switch (specification, operation) {
+        case (.oct, _): true
+        case (.rsa, .encrypt), (.rsa, .wrapKey), (.rsa, .verify): true
+        case (.ec(.p256), .sign), (.ec(.p256), .verify), (.ed25519, _): true
+        default: false
+        }
+    }
+
+    private func offers(_ type: String) -> Bool {
+        guard let management = EVP_KEYMGMT_fetch(engine.context, type, nil) else {
+            ERR_clear_error()
+            return false
+        }
+        EVP_KEYMGMT_free(management)
+        return true
+    }
+
+    private func offersCurve(_ curve: EllipticCurve) -> Bool {
+        guard let context = EVP_PKEY_CTX_new_from_name(engine.context, "EC", nil) else { return false }
+        defer {
+            EVP_PKEY_CTX_free(context)
+            ERR_clear_error()
+        }
+        return EVP_PKEY_keygen_init(context) == 1 && EVP_PKEY_CTX_set_group_name(context, curve.groupName) == 1
+    }
+}
+
+extension EllipticCurve {
+    /// libcrypto's name.
+    var groupName: String {
+        switch self {
+        case .p256: "P-256"
+        case .p384: "P-384"
+        case .p521: "P-521"
+        case .p256K: "secp256k1"
+        }
+    }
+}
