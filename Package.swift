@@ -43,6 +43,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 var targets: [Target] = [
     .systemLibrary(name: "CLinux"),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CPKCS11", pkgConfig: "p11-kit-1", providers: [.apt(["libp11-kit-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 ]
 
@@ -54,6 +55,7 @@ targets += room("Store", on: ["Domain"])
 targets += room("StoreSQLite", on: ["Domain", "Store", "CSQLite"])
 targets += room("Cryptography", on: ["Domain", "COpenSSL"])
 targets += room("ProviderOpenSSL", on: ["Domain", "Cryptography", "COpenSSL"])
+targets += room("ProviderPKCS11", on: ["Domain", "Threads", "Cryptography", "ProviderOpenSSL", "CPKCS11"])
 // walls
 targets += room("Barrier", on: ["Domain", "Store", "Cryptography"])
 targets += room("Audit", on: ["Domain", "Threads", "Store", "Cryptography", "Barrier"])
@@ -86,6 +88,7 @@ targets += room(
         "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access",
         "Operations",
         "Objects", "Secrets", "Keys", "Login", "Management", "HTTPServer", "Automation", "ProviderOpenSSL",
+        "ProviderPKCS11",
     ], with: nio)
 targets += [
     .executableTarget(
@@ -93,7 +96,7 @@ targets += [
         dependencies: [
             "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Access",
             "Identity", "Management",
-            "Operations", "HTTPServer", "Automation", "House",
+            "Operations", "HTTPServer", "Automation", "House", "ProviderPKCS11",
         ] + nio + [argumentParser],
         swiftSettings: settings)
 ]

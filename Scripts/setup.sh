@@ -12,7 +12,8 @@ fail() {
 }
 
 # libnss-myhostname makes every *.localhost name resolve to loopback.
-packages=(libsqlite3-dev libssl-dev libnss-myhostname pkg-config ca-certificates openssl)
+# softhsm2 is the hardware security module of `strongroom dev`; libp11-kit-dev has the header of PKCS #11.
+packages=(libsqlite3-dev libssl-dev libp11-kit-dev softhsm2 libnss-myhostname pkg-config ca-certificates openssl)
 case "$purpose" in
 build) ;;
 test) packages+=(python3-venv) ;;

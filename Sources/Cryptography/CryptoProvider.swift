@@ -91,3 +91,15 @@ package protocol CryptoProvider: Sendable {
     /// Whether an operation is done in microseconds, so that it needs no thread of its own.
     func isQuick(_ operation: KeyOperation, with specification: KeySpecification) -> Bool
 }
+
+/// A provider whose keys live in a hardware security module.
+package protocol HardwareProvider: CryptoProvider {
+    /// Random bytes of the module.
+    func random(count: Int) throws(CryptoError) -> [UInt8]
+    /// What the module says of a key's object.
+    func flags(of material: KeyMaterial, id: [UInt8]) throws(CryptoError) -> [(name: String, value: Bool)]
+    /// What the token says of itself.
+    func information() throws(CryptoError) -> (model: String, serialNumber: String)
+    /// Whether the module answers.
+    var isPresent: Bool { get }
+}

@@ -77,11 +77,12 @@ package enum KeyAlgorithm: Hashable, Sendable {
         case (.rsa15, .rsa), (.rsaOAEP, .rsa), (.rsaPKCS1, .rsa), (.rsaPSS, .rsa), (.rsNull, .rsa): true
         case (.ecdsa(let wanted), .ec(let curve)): wanted == curve
         case (.edDSA, .ed25519): true
-        case (.hmac, .oct): true
+        // RFC 7518 §3.2 asks for a key at least as long as the hash; the service, for one of just that length.
+        case (.hmac(let hash), .oct(let bits)): bits == hash.byteCount * 8
         case (.aesGCM(let wanted), .oct(let bits)), (.aesCBC(let wanted), .oct(let bits)),
             (.aesCBCPad(let wanted), .oct(let bits)), (.aesKW(let wanted), .oct(let bits)):
             wanted == bits
-        case (.ckmAESKeyWrap, .oct), (.ckmAESKeyWrapPad, .oct): true
+        case (.ckmAESKeyWrap, .oct(let bits)), (.ckmAESKeyWrapPad, .oct(let bits)): bits <= 256
         default: false
         }
     }

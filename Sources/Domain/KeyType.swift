@@ -112,6 +112,8 @@ package enum KeySpecification: Hashable, Sendable {
 
     package static let rsaSizes = [2_048, 3_072, 4_096]
     package static let octSizes = [128, 192, 256]
+    /// Of keys that only sign and verify (HS384, HS512).
+    package static let hmacSizes = [384, 512]
 
     package var family: KeyType.Family {
         switch self {

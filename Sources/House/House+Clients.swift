@@ -3,6 +3,7 @@ import Audit
 import Cryptography
 package import Domain
 package import Identity
+import Management
 import Operations
 import Threads
 
@@ -43,6 +44,42 @@ extension House {
             throw HouseError(error)
         }
     }
+
+    /// Gives a principal local roles in every pool, outside of any call, where it has not got them yet.
+    package func grantInPools(_ roles: [String], to principal: GUID) async throws(HouseError) {
+        do {
+            let now = configuration.world.wall()
+            let held = Set(access.all.filter { $0.principalID == principal }.map { "\($0.roleID) \($0.scope.key)" })
+            let assignments = vaults.all.filter { $0.service == .managedHSM }.flatMap { pool in
+                roles.compactMap { BuiltInRoles.role(named: $0) }.map { role in
+                    RoleAssignment(
+                        id: ownLane.newGUID(), principalID: principal, roleID: role.id, scope: pool.scopes.vault,
+                        created: now, createdBy: principal)
+                }
+            }.filter { !held.contains("\($0.roleID) \($0.scope.key)") }
+            guard !assignments.isEmpty else { return }
+            var event = AuditEvent(
+                time: now, operationName: "RoleAssignmentPut", status: 201, correlationID: ownLane.nextRequestID())
+            event.principal = .system(tenant: instance.tenant)
+            event.clientInfo = "strongroom"
+            let records = assignments.map { assignment in
+                event.resourceID = assignment.scope.description
+                return event.encoded()
+            }
+            try await committer.commit(waker: DirectWaker()) { transaction throws(VaultError) in
+                for assignment in assignments { try RoleAssignmentTable.put(assignment, in: transaction) }
+                return records
+            }
+            for assignment in assignments { access.reload(assignment.id, from: ownLane.reader, committed: assignment) }
+        } catch {
+            throw HouseError(error)
+        }
+    }
+
+    /// The local roles of a pool that together allow everything, for the first client of an evaluation server.
+    package static let allPoolRoles = [
+        "Managed HSM Administrator", "Managed HSM Crypto Officer", "Managed HSM Crypto User",
+    ]
 
     /// Every role that this server knows of its own and of the vaults: for the first client of an evaluation server.
     package static let allRoles = [

@@ -38,6 +38,7 @@ package final class House: Sendable {
     package let ownLane: Lane
     private let signingKeys: SigningKeys
     private let pool: WorkPool
+    private let hardware: HardwareSetup?
     private let generation: WorkPool
     private let cache: SealedCache
 
@@ -103,10 +104,15 @@ package final class House: Sendable {
             let secrets = Secrets(paging: paging, backupKeys: backupKeys, engine: engine)
             let generation = WorkPool(name: "key-generation", threads: 2, capacity: 64, niceness: 10)
             self.generation = generation
+            let software = try OpenSSLProvider(engine)
+            let tenant = instance.tenant
+            let hardware = try configuration.token.map { token throws(CryptoError) in
+                try HardwareSetup(token, software: software, instance: tenant)
+            }
+            self.hardware = hardware
             let keys = Keys(
                 paging: paging, backupKeys: backupKeys, engine: engine,
-                work: KeyWork(
-                    software: try OpenSSLProvider(engine), hardware: nil, slow: pool, generation: generation))
+                work: KeyWork(software: software, hardware: hardware?.keys, slow: pool, generation: generation))
             let management = Management(
                 authority: authority, subscription: instance.subscription, access: access, directory: directory,
                 keyring: keyring,
@@ -130,6 +136,13 @@ package final class House: Sendable {
                 lastSeen: lastRecord,
                 log: world.log)
             try await reportFaults(reader, checkpointFile, chain)
+            hardware?.removeOrphans(
+                known: { () throws(VaultError) in
+                    let reader = try Self.reader(store, keyring)
+                    var known: Set<[UInt8]> = []
+                    for vault in vaults.all { known.formUnion(try Keys.hardwareVersions(in: vault, reader)) }
+                    return known
+                }, log: world.log)
         } catch {
             throw HouseError(error)
         }
@@ -144,6 +157,7 @@ package final class House: Sendable {
     package func close() {
         pool.stop()
         generation.stop()
+        hardware?.pool.stop()
         committer.stop()
         store.close()
     }
@@ -244,6 +258,7 @@ package struct HouseError: Error, Sendable {
             case .damaged(let record): self.init(text: "the record '\(record)' was altered; restore it from a backup")
             case .crypto: self.init(text: "the cryptographic library refused")
             }
+        case CryptoError.absent(let what): self.init(text: "the hardware security module cannot be used: \(what)")
         case let error as CryptoError:
             if case .unavailable(let name) = error {
                 self.init(text: "libcrypto does not offer \(name)")

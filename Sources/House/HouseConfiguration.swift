@@ -2,6 +2,7 @@ package import Audit
 package import Domain
 package import HTTPServer
 package import Operations
+package import ProviderPKCS11
 package import StoreSQLite
 
 /// Everything that is decided outside the house: where it stands, what it is called, and the world it lives in.
@@ -24,6 +25,8 @@ package struct HouseConfiguration: Sendable {
     /// Bound on the sealed records kept in memory.
     package var cacheBytes = 48 << 20
     package var world = World()
+    /// The token that holds HSM keys; nil when there is none.
+    package var token: TokenConfiguration?
 
     package struct VaultSettings: Sendable {
         package let name: VaultName

@@ -128,27 +128,6 @@ package final class KeyWork: Sendable {
     func forget(_ version: ObjectVersion) { cache.drop(version) }
 }
 
-/// A provider whose keys live in a hardware security module.
-package protocol HardwareProvider: CryptoProvider {
-    /// Random bytes of the module.
-    func random(count: Int) throws(CryptoError) -> [UInt8]
-    /// What the module says of a key: how it was made and that it never left.
-    func attest(_ material: KeyMaterial, id: [UInt8]) throws(CryptoError) -> HardwareStatement
-    /// Whether the module answers.
-    var isPresent: Bool { get }
-}
-
-/// Attributes of a key as the module reports them.
-package struct HardwareStatement: Sendable {
-    package let model: String
-    package let serialNumber: String
-    package let attributes: [(name: String, value: Bool)]
-
-    package init(model: String, serialNumber: String, attributes: [(name: String, value: Bool)]) {
-        (self.model, self.serialNumber, self.attributes) = (model, serialNumber, attributes)
-    }
-}
-
 /// Keys that are parsed and ready. Bounded; what it drops is zeroed by its owner.
 package final class KeyCache: Sendable {
     private struct Slot: Hashable {

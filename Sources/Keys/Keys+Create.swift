@@ -43,13 +43,14 @@ struct CreateKey: OperationInput {
         let type = try KeyParameters.placed(try KeyParameters.type(body.kty), in: vault)
         let release = try KeyParameters.release(body.attributes, body.release_policy, type)
         let operations = try KeyParameters.operations(body.key_ops, for: type, isExportable: release.isExportable)
+        let chosen = operations ?? KeyOperation.defaults(for: type.family)
         return Plan(
-            type: type, specification: try specification(type), publicExponent: try publicExponent(type, vault),
-            operations: operations ?? KeyOperation.defaults(for: type.family), isExportable: release.isExportable,
+            type: type, specification: try specification(type, chosen), publicExponent: try publicExponent(type, vault),
+            operations: chosen, isExportable: release.isExportable,
             policy: release.policy, attributes: body.attributes, tags: body.tags?.sorted)
     }
 
-    private func specification(_ type: KeyType) throws(VaultError) -> KeySpecification {
+    private func specification(_ type: KeyType, _ operations: [KeyOperation]) throws(VaultError) -> KeySpecification {
         switch type.family {
         case .rsa:
             let bits = body.key_size ?? 2_048
@@ -65,9 +66,9 @@ struct CreateKey: OperationInput {
             return .ec(curve)
         case .oct:
             let bits = body.key_size ?? 256
-            guard KeySpecification.octSizes.contains(bits) else {
-                throw .invalid("key_size", "a symmetric key has 128, 192 or 256 bits")
-            }
+            let onlySigns = !operations.isEmpty && operations.allSatisfy { $0 == .sign || $0 == .verify }
+            guard KeySpecification.octSizes.contains(bits) || onlySigns && KeySpecification.hmacSizes.contains(bits)
+            else { throw .invalid("key_size", "a symmetric key has 128, 192 or 256 bits") }
             return .oct(bits: bits)
         case .okp:
             guard body.crv.map({ $0.lowercased() == "ed25519" }) ?? true else {

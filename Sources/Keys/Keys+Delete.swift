@@ -1,8 +1,8 @@
-import Barrier
+package import Barrier
 import Cryptography
-import Domain
+package import Domain
 import Objects
-import Operations
+package import Operations
 import Threads
 
 extension Keys {
@@ -66,6 +66,25 @@ extension Keys {
         }
         await destroy(versions, call)
         return NoContent()
+    }
+
+    /// The versions of a vault whose keys are in the module, deleted ones too.
+    package static func hardwareVersions(in vault: Vault, _ reader: any RecordReader) throws(VaultError) -> [[UInt8]] {
+        let table = ObjectTable(kind, in: vault)
+        var versions: [[UInt8]] = []
+        func collect(_ head: ObjectHead) throws(VaultError) {
+            for record in try table.allVersions(of: head, in: reader, limit: .max)
+            where try KeyVersion(record).type.isHSM { versions.append(record.version.bytes) }
+        }
+        var marker: String?
+        while true {
+            let heads = try table.heads(after: marker, limit: 1_000, in: reader)
+            guard let last = heads.last else { break }
+            for head in heads { try collect(head) }
+            marker = last.name.key
+        }
+        for object in try table.deletedObjects(after: nil, limit: .max, in: reader) { try collect(object.head) }
+        return versions
     }
 
     struct HardwareVersion: Sendable {

@@ -16,6 +16,19 @@ package final class OpenSSLProvider: CryptoProvider {
         ciphers = CipherTable(engine)
     }
 
+    // MARK: For the other provider
+
+    package func makeSecret(count: Int) throws(CryptoError) -> SensitiveBytes { try engine.randomKey(count: count) }
+
+    package func makeNonce(count: Int) throws(CryptoError) -> [UInt8] { try engine.random(count: count) }
+
+    package func digest(_ bytes: [UInt8], _ hash: HashFunction) -> [UInt8] {
+        var result = [UInt8](repeating: 0, count: hash.byteCount)
+        var count = UInt32(0)
+        EVP_Digest(bytes, bytes.count, &result, &count, hashes[hash], nil)
+        return result
+    }
+
     // MARK: Making keys
 
     package func generate(
@@ -78,8 +91,8 @@ package final class OpenSSLProvider: CryptoProvider {
 
     package func importKey(_ key: PrivateKey, id: [UInt8], isExportable: Bool) throws(CryptoError) -> KeyMaterial {
         if case .oct(let bytes) = key {
-            guard KeySpecification.octSizes.contains(bytes.count * 8) else {
-                throw .malformed("a symmetric key must have 128, 192 or 256 bits")
+            guard (KeySpecification.octSizes + KeySpecification.hmacSizes).contains(bytes.count * 8) else {
+                throw .malformed("a symmetric key must have 128, 192 or 256 bits; 384 or 512 for HMAC only")
             }
             return KeyMaterial(specification: .oct(bits: bytes.count * 8), publicKey: .none, reference: bytes)
         }
@@ -127,7 +140,7 @@ package final class OpenSSLProvider: CryptoProvider {
     package func supports(_ specification: KeySpecification) -> Bool {
         switch specification {
         case .rsa(let bits): KeySpecification.rsaSizes.contains(bits)
-        case .oct(let bits): KeySpecification.octSizes.contains(bits)
+        case .oct(let bits): (KeySpecification.octSizes + KeySpecification.hmacSizes).contains(bits)
         case .ec(let curve): offersCurve(curve)
         case .ed25519: offers("ED25519")
         }

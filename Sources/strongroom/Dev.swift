@@ -49,6 +49,7 @@ struct Dev: AsyncParsableCommand {
             names.map { .init(name: $0, sku: .premium) } + pools.map { .init(name: $0, service: .managedHSM) }
         // The lock comes before anything is written, so that a second start changes nothing.
         let store = try openStore(folder.path, configuration.storage)
+        configuration.token = try SoftwareModule(folder: folder, engine: engine).prepare()
         let isNew = try Barrier.kekSource(of: try store.connection()) == nil
         let kek = try folder.key(create: isNew, engine: engine)
         let house = try await openHouse(configuration, store: store, engine: engine, kek: kek, initializes: .key)

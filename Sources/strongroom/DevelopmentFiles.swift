@@ -20,6 +20,9 @@ struct DevelopmentFiles {
         let roots = Self.systemRoots.lazy.compactMap { DataFolder.read(file: $0) }.first ?? []
         try folder.write(roots + [UInt8(ascii: "\n")] + Array(authority.utf8), to: "ca-bundle.pem", mode: 0o644)
         let client = try await client()
+        if let id = GUID(client.id), let application = house.directory.application(id) {
+            try await house.grantInPools(House.allPoolRoles, to: application.objectID)
+        }
         let suffix = house.configuration.authoritySuffix
         let bundle = folder.absolute("ca-bundle.pem")
         let lines = [

@@ -73,6 +73,7 @@ struct Init: AsyncParsableCommand {
             settings.house, store: store, engine: engine, kek: kek,
             initializes: .passphrase(salt: salt, cost: .passphrase))
         let client = try await house.makeClient(named: "strongroom-administrator", roles: ["Owner"])
+        try await house.grantInPools(["Managed HSM Administrator"], to: client.application.objectID)
         var json = JSONWriter()
         json.object { json in
             json.member("appId", client.application.id)

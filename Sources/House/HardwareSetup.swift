@@ -1,0 +1,50 @@
+import Barrier
+import Cryptography
+import Domain
+import Keys
+import Operations
+import ProviderOpenSSL
+import ProviderPKCS11
+import Threads
+
+/// The hardware security module of a house: the provider, its threads, and what a crash left in it.
+struct HardwareSetup: Sendable {
+    let provider: PKCS11Provider
+    let pool: WorkPool
+
+    var keys: KeyWork.HardwareKeys { KeyWork.HardwareKeys(provider: provider, pool: pool) }
+
+    /// - Parameter instance: names this server's objects in the token.
+    init(_ configuration: TokenConfiguration, software: OpenSSLProvider, instance: GUID) throws(CryptoError) {
+        provider = try PKCS11Provider(
+            try Token(configuration), software: software, instance: instance.description)
+        pool = WorkPool(name: "hsm", threads: configuration.sessions, capacity: 1_024)
+    }
+
+    /// Finds objects that no record speaks of and removes them, beside the work of the server. What is made meanwhile is not looked
+    /// at.
+    func removeOrphans(
+        known: @escaping @Sendable () throws(VaultError) -> Set<[UInt8]>, log: @escaping @Sendable (String) -> Void
+    ) {
+        let provider = provider
+        let candidates: Set<[UInt8]>
+        do throws(CryptoError) { candidates = try provider.objects() } catch {
+            log("hsm: its objects could not be listed: \(error)")
+            return
+        }
+        guard !candidates.isEmpty else { return }
+        let pool = pool
+        Task.detached {
+            _ = await pool.run(on: DirectWaker()) {
+                do {
+                    let orphans = candidates.subtracting(try known())
+                    guard !orphans.isEmpty else { return }
+                    try provider.remove(orphans)
+                    log("hsm: \(orphans.count) objects that no key owns were removed from the token")
+                } catch {
+                    log("hsm: objects that no key owns could not be removed: \(error)")
+                }
+            }
+        }
+    }
+}
