@@ -78,6 +78,8 @@ targets += room(
     on: [
         "Domain", "Threads", "Store", "Barrier", "Cryptography", "Operations", "Identity", "Access", "Audit", "Objects",
     ])
+// outside
+targets += room("HTTPSClient", on: ["Domain"], with: nio)
 // doors
 targets += room("HTTPServer", on: ["Domain", "Threads", "Operations", "Cryptography"], with: nio + nioHTTP2)
 targets += room("Automation", on: ["Domain", "Threads", "Store", "Barrier", "Operations"])
@@ -88,7 +90,7 @@ targets += room(
         "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access",
         "Operations",
         "Objects", "Secrets", "Keys", "Login", "Management", "HTTPServer", "Automation", "ProviderOpenSSL",
-        "ProviderPKCS11",
+        "ProviderPKCS11", "HTTPSClient",
     ], with: nio)
 targets += [
     .executableTarget(
@@ -96,7 +98,7 @@ targets += [
         dependencies: [
             "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Access",
             "Identity", "Management",
-            "Operations", "HTTPServer", "Automation", "House", "ProviderPKCS11",
+            "Operations", "HTTPServer", "Automation", "House", "Keys", "ProviderPKCS11", "HTTPSClient",
         ] + nio + [argumentParser],
         swiftSettings: settings)
 ]

@@ -65,6 +65,16 @@ package final class CryptoEngine: @unchecked Sendable {
         return hasher.digest(bytes).bytes
     }
 
+    /// SHA-1 (FIPS 180-4): for the thumbprints of certificates that others ask for (RFC 7515 §4.1.7), and for nothing else.
+    package func sha1(_ bytes: [UInt8]) throws(CryptoError) -> [UInt8] {
+        var result = [UInt8](repeating: 0, count: 20)
+        var count = 0
+        guard EVP_Q_digest(context, "SHA1", nil, bytes, bytes.count, &result, &count) == 1, count == 20 else {
+            throw .failed("SHA-1")
+        }
+        return result
+    }
+
     /// HMAC-SHA-256 (RFC 2104).
     package func hmacSHA256(key: SensitiveBytes, _ message: [UInt8]) throws(CryptoError) -> [UInt8] {
         var result = [UInt8](repeating: 0, count: 32)

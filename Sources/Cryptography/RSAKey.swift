@@ -4,7 +4,7 @@ package import Domain
 /// An RSA private key for signing tokens (RS256, RFC 7518 §3.3). Safe to use from several threads.
 package final class RSAPrivateKey: @unchecked Sendable {
     // Unchecked: an EVP_PKEY that nobody changes is safe to share.
-    private let key: OpaquePointer
+    let key: OpaquePointer
     private let engine: CryptoEngine
 
     private init(adopting key: OpaquePointer, engine: CryptoEngine) {

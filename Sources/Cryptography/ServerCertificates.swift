@@ -58,6 +58,24 @@ package struct ServerCertificates: Sendable {
         return Issued(certificate: try pem(certificate), privateKey: try pem(privateKey: key))
     }
 
+    /// A certificate that a key signs for itself, for signatures only: DER.
+    package func makeSelfSigned(commonName: String, key: RSAPrivateKey, from start: Timestamp, to end: Timestamp)
+        throws(CryptoError) -> [UInt8]
+    {
+        let certificate = try build(
+            subject: commonName, issuer: nil, key: key.key, signer: key.key, from: start, to: end,
+            extensions: [
+                (NID_basic_constraints, "critical,CA:FALSE"), (NID_key_usage, "critical,digitalSignature"),
+                (NID_subject_key_identifier, "hash"),
+            ])
+        defer { X509_free(certificate) }
+        var start: UnsafeMutablePointer<UInt8>?
+        let count = i2d_X509(certificate, &start)
+        guard count > 0, let start else { throw .failed("X.509") }
+        defer { strongroom_free(start) }
+        return Array(UnsafeBufferPointer(start: start, count: Int(count)))
+    }
+
     private func generateKey() throws(CryptoError) -> OpaquePointer {
         guard let context = EVP_PKEY_CTX_new_from_name(engine.context, "EC", nil) else { throw .unavailable("EC") }
         defer { EVP_PKEY_CTX_free(context) }

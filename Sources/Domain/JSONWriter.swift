@@ -98,6 +98,13 @@ package struct JSONWriter: Sendable {
         string(value)
     }
 
+    package mutating func member(named key: String, _ value: Bool) {
+        string(key)
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+        raw(value ? "true" : "false")
+    }
+
     package mutating func string(_ value: String) {
         separate()
         bytes.append(UInt8(ascii: "\""))

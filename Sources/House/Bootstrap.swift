@@ -4,6 +4,7 @@ import Cryptography
 package import Domain
 import FoundationEssentials
 import Identity
+import Keys
 import Login
 import Management
 import Objects
@@ -74,6 +75,19 @@ struct Bootstrap {
         let key = try engine.randomKey(count: 32)
         try await commit("PagingKeyCreate", nil) { transaction throws(VaultError) in
             try transaction.put(key.withUnsafeBytes { Array($0) }, at: path, in: .system)
+        }
+        return key
+    }
+
+    /// Signs attestations and released keys.
+    func statementKey() async throws -> StatementKey {
+        if let stored = try StatementKey.load(from: reader, engine: engine) { return stored }
+        let key = try StatementKey.make(
+            commonName: "Strongroom statements \(configuration.suffix)", engine: engine,
+            now: configuration.world.wall())
+        let record = try key.record()
+        try await commit("StatementKeyCreate", nil) { transaction throws(VaultError) in
+            try StatementKey.put(record, in: transaction)
         }
         return key
     }

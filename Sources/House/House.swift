@@ -4,6 +4,7 @@ package import Automation
 package import Barrier
 package import Cryptography
 package import Domain
+import HTTPSClient
 package import HTTPServer
 package import Identity
 import Keys
@@ -112,7 +113,10 @@ package final class House: Sendable {
             self.hardware = hardware
             let keys = Keys(
                 paging: paging, backupKeys: backupKeys, engine: engine,
-                work: KeyWork(software: software, hardware: hardware?.keys, slow: pool, generation: generation))
+                work: KeyWork(software: software, hardware: hardware?.keys, slow: pool, generation: generation),
+                statements: try await bootstrap.statementKey(),
+                authorities: AttestationAuthorities(
+                    configuration.attestationAuthorities, software: software, fetch: Self.fetch))
             let management = Management(
                 authority: authority, subscription: instance.subscription, access: access, directory: directory,
                 keyring: keyring,
@@ -170,6 +174,21 @@ package final class House: Sendable {
     }
 
     // MARK: Parts
+
+    /// The keys of an attestation authority: at most 256 KiB within ten seconds, no redirects.
+    private static func fetch(_ authority: AttestationAuthorities.Authority) async -> Result<[UInt8], VaultError> {
+        let client = HTTPSClient(caFile: authority.caFile, mostBytes: 256 << 10, timeout: .seconds(10))
+        do throws(HTTPSClient.Failure) {
+            let answer = try await client.exchange("GET", authority.keysURL)
+            guard answer.status == 200 else {
+                throw HTTPSClient.Failure("it answered with status \(answer.status)")
+            }
+            return .success(answer.body)
+        } catch {
+            return .failure(
+                .unavailable("The keys cannot be fetched.", cause: "\(authority.keysURL): \(error.text)"))
+        }
+    }
 
     private static func lane(
         _ store: any Store, _ keyring: Keyring, _ cache: SealedCache?, _ authority: Authority, _ keys: SigningKeys,

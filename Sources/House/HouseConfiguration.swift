@@ -1,6 +1,7 @@
 package import Audit
 package import Domain
 package import HTTPServer
+package import Keys
 package import Operations
 package import ProviderPKCS11
 package import StoreSQLite
@@ -27,6 +28,8 @@ package struct HouseConfiguration: Sendable {
     package var world = World()
     /// The token that holds HSM keys; nil when there is none.
     package var token: TokenConfiguration?
+    /// Whose attestations open exportable keys.
+    package var attestationAuthorities: [AttestationAuthorities.Authority] = []
 
     package struct VaultSettings: Sendable {
         package let name: VaultName

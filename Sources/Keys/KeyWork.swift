@@ -101,6 +101,16 @@ package final class KeyWork: Sendable {
         return try await run(pool, call) { () throws(CryptoError) in try work(provider) }
     }
 
+    /// Asks the module something that is not about using a key.
+    func askHardware<Value: Sendable>(
+        _ call: Call, _ work: @escaping @Sendable (any HardwareProvider) throws(CryptoError) -> Value
+    ) async throws(VaultError) -> Value {
+        guard let hardware else {
+            throw .badParameter("This server has no hardware security module.")
+        }
+        return try await run(hardware.pool, call) { () throws(CryptoError) in try work(hardware.provider) }
+    }
+
     /// Other work of a provider that takes long.
     func slowly<Value: Sendable>(_ call: Call, _ work: @escaping @Sendable () throws(CryptoError) -> Value)
         async throws(VaultError) -> Value

@@ -16,9 +16,16 @@ package struct Keys: Sendable {
     let paging: Paging
     let backups: BackupEnvelope
     let work: KeyWork
+    let statements: StatementKey
+    let authorities: AttestationAuthorities
 
-    package init(paging: Paging, backupKeys: BackupKeys, engine: CryptoEngine, work: KeyWork) {
+    package init(
+        paging: Paging, backupKeys: BackupKeys, engine: CryptoEngine, work: KeyWork, statements: StatementKey,
+        authorities: AttestationAuthorities
+    ) {
         self.paging = paging
+        self.statements = statements
+        self.authorities = authorities
         self.work = work
         backups = BackupEnvelope(kind: Self.kind, keys: backupKeys, engine: engine)
     }
@@ -32,7 +39,7 @@ extension Keys {
     private static let hosts: Hosts = [.vault, .managedHSM]
 
     package var operations: [any AnyOperation] {
-        lifecycle + cryptography + rotation + duties
+        lifecycle + cryptography + rotation + hardware + duties
     }
 
     private var lifecycle: [any AnyOperation] {
@@ -112,6 +119,35 @@ extension Keys {
                 "KeyRotationPolicySet", .put, on: Self.hosts, policy,
                 requires: .permission(.keyRotationPoliciesWrite), since: .v7_3preview, run: setRotationPolicy),
         ]
+    }
+
+    private var hardware: [any AnyOperation] {
+        let version = "/keys/{key-name}/{key-version}"
+        return [
+            Operation(
+                "KeyAttestationGet", .get, on: Self.hosts, version + "/attestation", "/keys/{key-name}/attestation",
+                requires: .permission(.keysRead), since: .v7_6preview2, run: attest),
+            Operation(
+                "KeyRelease", .post, on: Self.hosts, version + "/release", "/keys/{key-name}/release",
+                requires: .permission(.keysRelease), since: .v7_3preview, run: release),
+            Operation(
+                "RandomBytesGet", .post, on: .managedHSM, "/rng", requires: .permission(.randomBytes),
+                since: .v7_3preview, run: randomBytes),
+            Operation(
+                "KeySecureWrap", .post, on: Self.hosts, version + "/securewrapkey", "/keys/{key-name}/securewrapkey",
+                requires: .permission(.keysWrap), since: .v2026_04_01, run: secureOperation),
+            Operation(
+                "KeySecureUnwrap", .post, on: Self.hosts, version + "/secureunwrapkey",
+                "/keys/{key-name}/secureunwrapkey", requires: .permission(.keysUnwrap), since: .v2026_04_01,
+                run: secureOperation),
+        ]
+    }
+
+    /// What 2026-04-01 adds and this server does not have.
+    private func secureOperation(_ input: NamedKey, _ call: Call) async throws(VaultError) -> NoContent {
+        throw .badParameter(
+            "The operations securewrapkey and secureunwrapkey are not supported by this server; use wrapkey and unwrapkey."
+        )
     }
 
     private var duties: [any AnyOperation] {

@@ -157,7 +157,27 @@ package final class TokenKey: CryptoKey {
                 text, by: key, Mechanisms.wrapping(algorithm), Templates.transientSecret(), in: session.handle,
                 session.list)
             defer { Objects.destroy(target, in: session) }
-            return try Objects.readSecret(of: target, in: session)
+            let opened = try Objects.readSecret(of: target, in: session)
+            guard case .ckmAESKeyWrapPad = algorithm else { return opened }
+            return try exact(opened, wrappedAs: text, by: key, in: session)
         }
+    }
+
+    /// Modules there are that leave the padding of RFC 5649 on what they unwrap. Wrapping is deterministic: of the texts that differ in
+    /// zeros at the end, the one that wraps to what came in is the right one.
+    private func exact(
+        _ opened: SensitiveBytes, wrappedAs text: [UInt8], by key: CK_OBJECT_HANDLE, in session: Token.Session
+    ) throws(TokenFailure) -> SensitiveBytes {
+        var candidate = opened.withUnsafeBytes { Array($0) }
+        for _ in 0..<8 {
+            guard candidate.last == 0 else { return SensitiveBytes(candidate) }
+            let template = Templates.transientSecret().bytes(CK_ATTRIBUTE_TYPE(CKA_VALUE), candidate)
+            let target = try Objects.create(template, in: session.handle, session.list)
+            defer { Objects.destroy(target, in: session) }
+            let mechanism = CK_MECHANISM_TYPE(CKM_AES_KEY_WRAP_PAD)
+            if try Objects.wrap(target, by: key, mechanism, in: session) == text { return SensitiveBytes(candidate) }
+            candidate.removeLast()
+        }
+        return SensitiveBytes(candidate)
     }
 }

@@ -24,6 +24,11 @@ struct Dev: AsyncParsableCommand {
     @Option(name: .customLong("hsm"), help: "A Managed HSM pool to name; may be repeated. [default: demohsm]") var hsms:
         [String] = []
 
+    @Option(
+        name: .customLong("attestation-authority"),
+        help: "An attestation authority to trust for key release, ISSUER or ISSUER,CA_FILE; may be repeated.")
+    var authorities: [String] = []
+
     func run() async throws {
         let names = try (vaults.isEmpty ? ["demo"] : vaults).map { text in
             guard let name = VaultName(text) else {
@@ -42,9 +47,12 @@ struct Dev: AsyncParsableCommand {
             throw CommandFailure.usage("--suffix must be a host name such as localhost")
         }
 
+        let trusted = try authorities.map { try AttestationSetting.parse($0) }
+
         let engine = try CryptoEngine()
         let folder = try DataFolder(creating: data)
         var configuration = HouseConfiguration(folder: folder.path, suffix: suffix.lowercased(), publicPort: port)
+        configuration.attestationAuthorities = trusted
         configuration.vaults =
             names.map { .init(name: $0, sku: .premium) } + pools.map { .init(name: $0, service: .managedHSM) }
         // The lock comes before anything is written, so that a second start changes nothing.

@@ -1,10 +1,8 @@
 import ArgumentParser
 import Domain
 import FoundationEssentials
-import NIOCore
+import HTTPSClient
 import NIOHTTP1
-import NIOPosix
-import NIOSSL
 
 /// Where the server is and who asks: the environment of the Azure SDKs, overridden by options.
 struct ConnectionOptions: ParsableArguments {
@@ -76,7 +74,7 @@ final class ManagementClient {
     /// - Throws: with the server's own words when it refuses.
     func call(_ method: HTTPMethod, _ path: String, body: [UInt8] = []) async throws -> [UInt8] {
         let token = try await token()
-        let headers: HTTPHeaders = ["Authorization": "Bearer \(token)", "Content-Type": "application/json"]
+        let headers = [("Authorization", "Bearer \(token)"), ("Content-Type", "application/json")]
         let (status, answer) = try await exchange(method, armURL + path, headers, body)
         guard status < 300 else { throw CommandFailure(Self.message(status, answer)) }
         return answer
@@ -92,7 +90,7 @@ final class ManagementClient {
             "grant_type=client_credentials&client_id=\(Self.formEncoded(Array(clientID.utf8)))&client_secret=\(password)"
             + "&scope=\(Self.formEncoded(Array((armURL + "/.default").utf8)))"
         let (status, answer) = try await exchange(
-            .POST, "\(authority)/\(tenant)/oauth2/v2.0/token", ["Content-Type": "application/x-www-form-urlencoded"],
+            .POST, "\(authority)/\(tenant)/oauth2/v2.0/token", [("Content-Type", "application/x-www-form-urlencoded")],
             Array(form.utf8))
         guard status == 200, let decoded = try? Answer.fromJSON(answer) else {
             throw CommandFailure("no token was given: " + Self.message(status, answer))
@@ -124,87 +122,17 @@ final class ManagementClient {
         }.joined()
     }
 
-    // MARK: One exchange on one connection
-
     private func exchange(
-        _ method: HTTPMethod, _ address: String, _ headers: HTTPHeaders, _ body: [UInt8]
+        _ method: HTTPMethod, _ address: String, _ headers: [(name: String, value: String)], _ body: [UInt8]
     ) async throws -> (Int, [UInt8]) {
-        guard let url = URL(string: address), url.scheme == "https", let host = url.host() else {
-            throw CommandFailure.configuration("'\(address)' is not an https address")
-        }
-        var trust = TLSConfiguration.makeClientConfiguration()
-        if let caFile { trust.trustRoots = .file(caFile) }
-        let context: NIOSSLContext
-        do { context = try NIOSSLContext(configuration: trust) } catch {
-            throw CommandFailure.configuration("the trusted authorities '\(caFile ?? "of the system")' cannot be read")
-        }
-        let port = url.port ?? 443
-        var head = HTTPRequestHead(version: .http1_1, method: method, uri: address.pathAndQuery, headers: headers)
-        head.headers.replaceOrAdd(name: "Host", value: port == 443 ? host : "\(host):\(port)")
-        head.headers.replaceOrAdd(name: "Content-Length", value: String(body.count))
-        head.headers.replaceOrAdd(name: "User-Agent", value: "strongroom/\(Strongroom.version)")
-        head.headers.replaceOrAdd(name: "Connection", value: "close")
-        let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let promise = loop.makePromise(of: (Int, [UInt8]).self)
-        let request = head
-        do {
-            let channel = try await ClientBootstrap(group: loop).connectTimeout(.seconds(10)).channelInitializer {
-                channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(try NIOSSLClientHandler(context: context, serverHostname: host))
-                    try pipeline.addHTTPClientHandlers()
-                    try pipeline.addHandler(Collector(promise))
-                }
-            }.connect(host: host, port: port).get()
-            try await channel.eventLoop.submit {
-                channel.write(HTTPClientRequestPart.head(request), promise: nil)
-                channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil)
-                channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
-            }.get()
+        let headers = headers + [("User-Agent", "strongroom/\(Strongroom.version)")]
+        do throws(HTTPSClient.Failure) {
+            let answer = try await HTTPSClient(caFile: caFile).exchange(
+                method.rawValue, address, headers: headers, body: body)
+            return (answer.status, answer.body)
         } catch {
-            promise.fail(error)
+            throw CommandFailure(error.text + "; is the server running?")
         }
-        do { return try await promise.futureResult.get() } catch let failure as CommandFailure { throw failure } catch {
-            throw CommandFailure("the server at \(host) port \(port) cannot be reached: \(error); is it running?")
-        }
-    }
-
-    private final class Collector: ChannelInboundHandler {
-        typealias InboundIn = HTTPClientResponsePart
-
-        private let promise: EventLoopPromise<(Int, [UInt8])>
-        private var status = 0
-        private var body: [UInt8] = []
-
-        init(_ promise: EventLoopPromise<(Int, [UInt8])>) { self.promise = promise }
-
-        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            switch unwrapInboundIn(data) {
-            case .head(let head): status = Int(head.status.code)
-            case .body(let bytes): body.append(contentsOf: bytes.readableBytesView)
-            case .end:
-                promise.succeed((status, body))
-                context.close(promise: nil)
-            }
-        }
-
-        func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            promise.fail(error)
-            context.close(promise: nil)
-        }
-
-        func channelInactive(context: ChannelHandlerContext) {
-            promise.fail(CommandFailure("the server closed the connection"))
-        }
-    }
-}
-
-extension String {
-    /// What follows the authority of an address.
-    fileprivate var pathAndQuery: String {
-        guard let start = dropFirst(8).firstIndex(of: "/") else { return "/" }
-        return String(self[start...])
     }
 }
 
