@@ -149,6 +149,12 @@ package final class AccessDecider {
         for assigned in held where assigned.permissions.contains(permission) {
             return Grant(permission: permission, assignmentID: assigned.assignmentID)
         }
+        if chain.isPool, permission.concernsPoolKeys {
+            let atKeys = assignments.byPrincipal[principal.objectID]?.byScope[chain.vault.key + "/keys"] ?? []
+            for assigned in atKeys where assigned.permissions.contains(permission) {
+                return Grant(permission: permission, assignmentID: assigned.assignmentID)
+            }
+        }
         guard let object, let holder = assignments.byPrincipal[principal.objectID], holder.objectScopes > 0 else {
             return nil
         }

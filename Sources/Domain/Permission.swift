@@ -9,6 +9,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     case keysRestore, keysEncrypt, keysDecrypt, keysSign, keysVerify, keysWrap, keysUnwrap, keysRotate
     case keyRotationPoliciesRead, keyRotationPoliciesWrite, keysRelease, randomBytes
     case roleAssignmentsRead, roleAssignmentsWrite, roleAssignmentsDelete
+    case localAssignmentsRead, localAssignmentsWrite, localAssignmentsDelete, localDefinitionsRead
     case applicationsRead, applicationsWrite, applicationsDelete
     case auditRead, barrierRotate, backupKeysExport, backupKeysImport
 
@@ -45,6 +46,10 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .keyRotationPoliciesWrite: "Microsoft.KeyVault/vaults/keyrotationpolicies/write"
         case .keysRelease: "Microsoft.KeyVault/vaults/keys/release/action"
         case .randomBytes: "Microsoft.KeyVault/vaults/rng/action"
+        case .localAssignmentsRead: "Microsoft.KeyVault/managedHsm/roleAssignments/read/action"
+        case .localAssignmentsWrite: "Microsoft.KeyVault/managedHsm/roleAssignments/write/action"
+        case .localAssignmentsDelete: "Microsoft.KeyVault/managedHsm/roleAssignments/delete/action"
+        case .localDefinitionsRead: "Microsoft.KeyVault/managedHsm/roleDefinitions/read/action"
         case .roleAssignmentsRead: "Microsoft.Authorization/roleAssignments/read"
         case .roleAssignmentsWrite: "Microsoft.Authorization/roleAssignments/write"
         case .roleAssignmentsDelete: "Microsoft.Authorization/roleAssignments/delete"
@@ -83,10 +88,17 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .keyRotationPoliciesWrite: action = "keys/write/action"
         case .keysRelease: action = "keys/release/action"
         case .randomBytes: action = "rng/action"
+        case .localAssignmentsRead: action = "roleAssignments/read/action"
+        case .localAssignmentsWrite: action = "roleAssignments/write/action"
+        case .localAssignmentsDelete: action = "roleAssignments/delete/action"
+        case .localDefinitionsRead: action = "roleDefinitions/read/action"
         default: return nil
         }
         return "Microsoft.KeyVault/managedHsm/" + action
     }
+
+    /// Whether it is about the keys of a pool, so that a role at `/keys` can give it.
+    package var concernsPoolKeys: Bool { poolAction?.hasPrefix("Microsoft.KeyVault/managedHsm/keys/") ?? false }
 
     /// Data actions reach what is stored in a vault; management actions never do.
     package var isDataAction: Bool {
@@ -96,7 +108,8 @@ package enum Permission: UInt8, CaseIterable, Sendable {
             .secretsRecover, .secretsPurge, .keysRead, .keysReadDeleted, .keysCreate, .keysImport, .keysUpdate,
             .keysDelete, .keysRecover, .keysPurge, .keysBackup, .keysRestore, .keysEncrypt, .keysDecrypt, .keysSign,
             .keysVerify, .keysWrap, .keysUnwrap, .keysRotate, .keyRotationPoliciesRead, .keyRotationPoliciesWrite,
-            .keysRelease, .randomBytes:
+            .keysRelease, .randomBytes, .localAssignmentsRead, .localAssignmentsWrite, .localAssignmentsDelete,
+            .localDefinitionsRead:
             true
         case .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete, .applicationsRead, .applicationsWrite,
             .applicationsDelete, .auditRead, .barrierRotate, .backupKeysExport, .backupKeysImport:

@@ -3,7 +3,7 @@
 /// Each kind contains the ones below it. Compared without regard to case.
 /// - Source: Azure RBAC scope levels; `contract` spelling of vault scopes.
 package struct Scope: Hashable, Sendable, CustomStringConvertible {
-    package enum Level: Int, Sendable { case subscription, resourceGroup, vault, object }
+    package enum Level: Int, Sendable { case subscription, resourceGroup, vault, collection, object }
 
     package let level: Level
     /// As the client wrote it, without a trailing slash.
@@ -39,6 +39,9 @@ package struct Scope: Hashable, Sendable, CustomStringConvertible {
         )
     }
 
+    /// All keys of the pool that this scope names.
+    package var allKeys: Scope { Scope(level: .collection, text: description + "/keys") }
+
     /// Whether it lies in a managed HSM pool, where local roles hold and no others.
     package var isInPool: Bool { key.contains("/providers/microsoft.keyvault/managedhsms/") }
 
@@ -61,7 +64,7 @@ package struct Scope: Hashable, Sendable, CustomStringConvertible {
         switch segments.count {
         case 2:
             level = .subscription
-        case 4, 8, 10:
+        case 4, 8, 9, 10:
             guard matches(2, "resourcegroups"), Scope.isResourceGroupName(segments[3]) else { return nil }
             guard segments.count > 4 else {
                 level = .resourceGroup
@@ -73,6 +76,12 @@ package struct Scope: Hashable, Sendable, CustomStringConvertible {
             else { return nil }
             guard segments.count > 8 else {
                 level = .vault
+                break
+            }
+            guard segments.count > 9 else {
+                // Only the local roles of pools know this one.
+                guard matches(6, "managedhsms"), matches(8, "keys") else { return nil }
+                level = .collection
                 break
             }
             guard ["secrets", "keys", "certificates"].contains(segments[8].lowercased()), ObjectName(segments[9]) != nil

@@ -79,6 +79,10 @@ extension Management {
                     .resourceNotFound,
                     "The role definition '\(properties.roleDefinitionId.prefix(256))' does not exist.")
             }
+            guard BuiltInRoles.role(role)?.isOfPool == false else {
+                throw .badParameter(
+                    "The role '\(role)' is a local role of managed HSM pools; assign it on the pool's own host.")
+            }
             guard let principal = GUID(properties.principalId) else {
                 throw .badParameter("Property 'properties.principalId' has invalid value: it is not a GUID.\r\n")
             }
@@ -229,7 +233,8 @@ extension Management {
         let wanted = input.scope.key
         let found = access.all.filter { assignment in
             let key = assignment.scope.key
-            return (key == wanted || key.hasPrefix(wanted + "/") || wanted.hasPrefix(key + "/"))
+            return !assignment.scope.isInPool
+                && (key == wanted || key.hasPrefix(wanted + "/") || wanted.hasPrefix(key + "/"))
                 && (input.principalID.map { $0 == assignment.principalID } ?? true)
         }
         return AssignmentList(assignments: found.sorted { $0.id < $1.id })

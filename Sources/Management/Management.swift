@@ -56,7 +56,7 @@ package struct Management: Sendable {
     }
 
     package var operations: [any AnyOperation] {
-        roleAssignmentOperations + applicationOperations + auditOperations + keyOperations
+        roleAssignmentOperations + poolRoleOperations + applicationOperations + auditOperations + keyOperations
     }
 
     /// Runs work that takes long on the pool.
