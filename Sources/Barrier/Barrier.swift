@@ -17,6 +17,8 @@ package enum Barrier {
         case key
         /// scrypt over a passphrase.
         case passphrase(salt: [UInt8], cost: ScryptCost)
+        /// 32 bytes wrapped by a key of a hardware security module.
+        case token(wrapped: [UInt8])
     }
 
     package enum Failure: Error, Sendable {
@@ -40,6 +42,9 @@ package enum Barrier {
                 let p = bytes.integer(UInt32.self), let cost = ScryptCost(n: n, r: r, p: p)
             else { throw .damaged(kekKey) }
             return .passphrase(salt: Array(salt), cost: cost)
+        case (1, 3):
+            guard let wrapped = bytes.blob(), bytes.isAtEnd else { throw .damaged(kekKey) }
+            return .token(wrapped: Array(wrapped))
         default: throw .damaged(kekKey)
         }
     }
@@ -51,19 +56,8 @@ package enum Barrier {
         let root: SensitiveBytes
         do throws(CryptoError) { root = try engine.randomKey(count: 32) } catch { throw .crypto(error) }
         let first = try makeDataKey(number: 1, domain: .system, engine: engine, now: now)
-        var kekRecord = ByteWriter()
-        kekRecord.byte(1)
-        switch source {
-        case .key: kekRecord.byte(1)
-        case .passphrase(let salt, let cost):
-            kekRecord.byte(2)
-            kekRecord.blob(salt)
-            kekRecord.integer(cost.n)
-            kekRecord.integer(cost.r)
-            kekRecord.integer(cost.p)
-        }
         let records = [
-            (kekKey, kekRecord.bytes), (rootKey, try wrap(root, at: rootKey, by: kek, engine: engine)),
+            (kekKey, record(of: source)), (rootKey, try wrap(root, at: rootKey, by: kek, engine: engine)),
             (path(1), try wrapped(first, root: root, engine: engine)),
         ]
         do throws(StoreError) {
@@ -71,6 +65,24 @@ package enum Barrier {
                 for (key, value) in records { try batch.put(value, at: key) }
             }
         } catch { throw .store(error) }
+    }
+
+    private static func record(of source: KEKSource) -> [UInt8] {
+        var record = ByteWriter()
+        record.byte(1)
+        switch source {
+        case .key: record.byte(1)
+        case .passphrase(let salt, let cost):
+            record.byte(2)
+            record.blob(salt)
+            record.integer(cost.n)
+            record.integer(cost.r)
+            record.integer(cost.p)
+        case .token(let wrapped):
+            record.byte(3)
+            record.blob(wrapped)
+        }
+        return record.bytes
     }
 
     /// Unwraps the root key and all data keys.
@@ -153,6 +165,20 @@ package enum Barrier {
         } catch { throw .internal("the root key could not be rotated") }
         for (key, value) in records { try transaction.putRaw(value, at: key) }
         return Keys(root: root, dataKeys: Array(keys.dataKeys.values))
+    }
+
+    /// Puts the root key under another key-encryption key, had in another way.
+    package static func move(
+        from kek: SensitiveBytes, to new: SensitiveBytes, source: KEKSource, engine: CryptoEngine,
+        in transaction: Transaction
+    ) throws(VaultError) {
+        let keys = try keys(in: transaction.raw, kek: kek, engine: engine)
+        let sealed: [UInt8]
+        do throws(Failure) { sealed = try wrap(keys.root, at: rootKey, by: new, engine: engine) } catch {
+            throw .internal("the root key could not be wrapped")
+        }
+        try transaction.putRaw(record(of: source), at: kekKey)
+        try transaction.putRaw(sealed, at: rootKey)
     }
 
     // MARK: Wrapping

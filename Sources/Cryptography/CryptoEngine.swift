@@ -17,19 +17,29 @@ package final class CryptoEngine: @unchecked Sendable {
     /// Fills a buffer with random bytes; false when it cannot.
     package typealias Randomness = @Sendable (UnsafeMutableRawBufferPointer) -> Bool
 
-    /// - Parameter randomness: replaces libcrypto's generator, so that a test can repeat a run; nil in the product.
+    /// - Parameters:
+    ///   - randomness: replaces libcrypto's generator, so that a test can repeat a run; nil in the product.
     /// - Throws: `.unavailable` when libcrypto lacks an algorithm that the product cannot do without.
-    package init(randomness: Randomness? = nil) throws(CryptoError) {
+    ///   - requiresFIPS: nothing but the FIPS provider does cryptography; scrypt, which it lacks, stays with the default one.
+    package init(randomness: Randomness? = nil, requiresFIPS: Bool = false) throws(CryptoError) {
         self.randomness = randomness
         // Without this, libcrypto takes itself down when the process ends, under threads that may still be using it.
         OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil)
         guard let context = OSSL_LIB_CTX_new() else { throw .unavailable("library context") }
         self.context = context
+        if requiresFIPS {
+            guard OSSL_PROVIDER_load(context, "fips") != nil, OSSL_PROVIDER_load(context, "base") != nil,
+                OSSL_PROVIDER_load(context, "default") != nil,
+                EVP_set_default_properties(context, "fips=yes") == 1
+            else { throw .unavailable("the FIPS provider") }
+        }
         guard let aes = EVP_CIPHER_fetch(context, "AES-256-GCM", nil) else { throw .unavailable("AES-256-GCM") }
         aes256GCM = aes
         guard let sha = EVP_MD_fetch(context, "SHA256", nil) else { throw .unavailable("SHA-256") }
         sha256 = sha
-        guard let scrypt = EVP_KDF_fetch(context, "SCRYPT", nil) else { throw .unavailable("scrypt") }
+        guard let scrypt = EVP_KDF_fetch(context, "SCRYPT", requiresFIPS ? "provider=default" : nil) else {
+            throw .unavailable("scrypt")
+        }
         scryptKDF = scrypt
     }
 

@@ -12,13 +12,18 @@ struct HardwareSetup: Sendable {
     let provider: PKCS11Provider
     let pool: WorkPool
 
+    /// Wraps the server's key-encryption key.
+    var sealing: @Sendable (SensitiveBytes) throws(CryptoError) -> [UInt8] {
+        let wrapping = provider.wrapping
+        return { key throws(CryptoError) in try wrapping.seal(key) }
+    }
+
     var keys: KeyWork.HardwareKeys { KeyWork.HardwareKeys(provider: provider, pool: pool) }
 
     /// - Parameter instance: names this server's objects in the token.
-    init(_ configuration: TokenConfiguration, software: OpenSSLProvider, instance: GUID) throws(CryptoError) {
-        provider = try PKCS11Provider(
-            try Token(configuration), software: software, instance: instance.description)
-        pool = WorkPool(name: "hsm", threads: configuration.sessions, capacity: 1_024)
+    init(_ token: Token, software: OpenSSLProvider, instance: GUID) throws(CryptoError) {
+        provider = try PKCS11Provider(token, software: software, instance: instance.description)
+        pool = WorkPool(name: "hsm", threads: token.configuration.sessions, capacity: 1_024)
     }
 
     /// Finds objects that no record speaks of and removes them, beside the work of the server. What is made meanwhile is not looked

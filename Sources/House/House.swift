@@ -124,7 +124,7 @@ package final class House: Sendable {
                 audit: .init(
                     makeReader: { () throws(VaultError) in try Self.reader(store, keyring) },
                     witnessed: { () throws(VaultError) in try Self.witnessed(checkpointFile) },
-                    publicKey: try checkpointKey.publicKey()), kek: kek)
+                    publicKey: try checkpointKey.publicKey()), kek: kek, sealByToken: hardware?.sealing)
             catalog = Catalog(secrets.operations + keys.operations + login.operations + management.operations)
             dispatcher = Dispatcher(
                 catalog: catalog, authority: authority, suffix: configuration.suffix,
@@ -264,7 +264,7 @@ package struct HouseError: Error, Sendable {
     package static let notInitialized = HouseError(
         text: "the data folder holds no keys yet; run 'strongroom init --config FILE' once")
 
-    init(_ error: any Error) {
+    package init(_ error: any Error) {
         switch error {
         case let error as HouseError: self = error
         case let error as StoreError: self.init(text: error.text)

@@ -27,7 +27,7 @@ package struct HouseConfiguration: Sendable {
     package var cacheBytes = 48 << 20
     package var world = World()
     /// The token that holds HSM keys; nil when there is none.
-    package var token: TokenConfiguration?
+    package var token: Token?
     /// Whose attestations open exportable keys.
     package var attestationAuthorities: [AttestationAuthorities.Authority] = []
 

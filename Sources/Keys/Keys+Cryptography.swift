@@ -350,7 +350,7 @@ extension Keys {
         _ = try call.authorize(permission, on: name, in: "keys")
     }
 
-    /// Clocks of clients differ: a key that begins within two minutes may be used.
+    /// Clocks differ: a key may be used two minutes before its time and after it.
     private static let skew: Int64 = 120
 
     private static func requireWindow(_ attributes: ObjectAttributes, _ operation: KeyOperation, _ call: Call)
@@ -361,7 +361,7 @@ extension Keys {
             throw VaultError(
                 .keyNotYetValid, "Operation \(operation.text) is not allowed on a key that is not yet valid.")
         }
-        if let end = attributes.expires, now >= end {
+        if let end = attributes.expires, now >= end + skew {
             throw VaultError(.keyExpired, "Operation \(operation.text) is not allowed on an expired key.")
         }
     }

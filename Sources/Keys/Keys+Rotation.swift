@@ -165,11 +165,11 @@ extension Keys {
         guard policy != nil || table.vault.service == .vault else {
             throw .badParameter("A key in a managed HSM needs a rotation policy before it can be rotated.")
         }
-        return try await rotate(head, policy, table, call)
+        return try await rotate(head, policy, table, call, onlyIfNewest: false)
     }
 
     private func rotate(
-        _ head: ObjectHead, _ policy: RotationPolicy?, _ table: ObjectTable, _ call: Call
+        _ head: ObjectHead, _ policy: RotationPolicy?, _ table: ObjectTable, _ call: Call, onlyIfNewest: Bool
     ) async throws(VaultError) -> KeyBundle {
         let old = try KeyVersion(head.current)
         guard !old.isManaged else {
@@ -191,7 +191,7 @@ extension Keys {
             created: now.epochSeconds, updated: now.epochSeconds)
         return try await store(
             key, version, attributes, head.current.tags, head.name, table, call,
-            replacing: head.current.version)
+            replacing: onlyIfNewest ? head.current.version : nil)
     }
 
     // MARK: Duties
@@ -204,7 +204,7 @@ extension Keys {
         else { return NoContent() }
         call.concerns(objectID: table.vault.keysURL + head.name.spelling)
         do throws(VaultError) {
-            _ = try await rotate(head, policy, table, call)
+            _ = try await rotate(head, policy, table, call, onlyIfNewest: true)
         } catch {
             // Another instance was quicker: that is what was wanted.
             guard case .conflict = error.code else { throw error }
@@ -214,18 +214,22 @@ extension Keys {
 
     /// The duty: leaves the record that a key is near its end.
     func notifyNearExpiry(_ input: VersionedKey, _ call: Call) async throws(VaultError) -> NoContent {
-        try await leaveNotice(input, call)
+        try await leaveNotice("KeyNearExpiryEventGridNotification", input, call)
     }
 
     /// The duty: leaves the record that a key has expired.
     func notifyExpired(_ input: VersionedKey, _ call: Call) async throws(VaultError) -> NoContent {
-        try await leaveNotice(input, call)
+        try await leaveNotice("KeyExpiredEventGridNotification", input, call)
     }
 
-    private func leaveNotice(_ input: VersionedKey, _ call: Call) async throws(VaultError) -> NoContent {
+    private func leaveNotice(_ operation: String, _ input: VersionedKey, _ call: Call) async throws(VaultError)
+        -> NoContent
+    {
         let table = try table(call)
-        if let (head, _) = try due(input, table, call) {
-            call.concerns(objectID: "\(table.vault.keysURL)\(head.name)/\(head.current.version)")
+        guard let (head, _) = try due(input, table, call) else { return NoContent() }
+        call.concerns(objectID: "\(table.vault.keysURL)\(head.name)/\(head.current.version)")
+        try await call.commit { transaction throws(VaultError) in
+            try KeySchedule(table).complete(operation, head, in: transaction)
         }
         return NoContent()
     }

@@ -40,6 +40,12 @@ struct RotationPolicy: Sendable, Codable {
     enum Trigger: Sendable, Codable {
         case afterCreate(Period)
         case beforeExpiry(Period)
+
+        var period: Period {
+            switch self {
+            case .afterCreate(let period), .beforeExpiry(let period): period
+            }
+        }
     }
 
     var rotate: Trigger?
@@ -58,14 +64,15 @@ struct RotationPolicy: Sendable, Codable {
         if let expiryTime, expiryTime.seconds < 28 * Self.day {
             throw .invalid("attributes.expiryTime", "it must be at least P28D")
         }
+        for period in [expiryTime, rotate?.period, notify?.period] {
+            guard let period, period.seconds > 100 * 366 * Self.day else { continue }
+            throw .invalid("attributes.expiryTime", "a period can be at most P100Y")
+        }
         try validateRotation(service)
         guard let notify else { return }
         guard service == .vault else { throw .invalid("lifetimeActions", "a managed HSM has no action notify") }
-        guard case .beforeExpiry(let period) = notify else {
+        guard case .beforeExpiry = notify else {
             throw .invalid("lifetimeActions", "the action notify takes the trigger timeBeforeExpiry only")
-        }
-        if let expiryTime, period.seconds >= expiryTime.seconds {
-            throw .invalid("lifetimeActions", "timeBeforeExpiry of notify is not before the end of expiryTime")
         }
     }
 

@@ -11,6 +11,9 @@ extension Management {
                 "BarrierRotate", .post, on: .management, "/strongroom/barrier/rotate",
                 requires: .atScope(.barrierRotate) { _ in nil },
                 run: rotateBarrier),
+            Operation(
+                "BarrierMove", .post, on: .management, "/strongroom/barrier/move",
+                requires: .atScope(.barrierRotate) { _ in nil }, run: moveBarrier),
             Operation(scheduled: "DataKeyRotateIfWorn", requires: .barrierRotate, run: rotateWornKeys),
             Operation(
                 "BackupKeyExport", .post, on: .management, "/strongroom/backupKeys/export",
@@ -51,14 +54,16 @@ extension Management {
         case "root": target = .root
         case "system": target = .dataKey(.system)
         case let text:
-            guard text.hasPrefix("vault/"), let name = VaultName(text.dropFirst(6)), vaults.vault(name) != nil else {
+            let parts = text.split(separator: "/", maxSplits: 1)
+            guard parts.count == 2, ["vault", "pool"].contains(parts[0]), let name = VaultName(parts[1]),
+                let vault = vaults.vault(name, parts[0] == "vault" ? .vault : .managedHSM)
+            else {
                 throw .badParameter(
-                    "Property 'target' has invalid value: it must be root, system, or vault/<name> of a vault here.\r\n"
-                )
+                    "Property 'target' has invalid value: it must be root, system, vault/<name> or pool/<name>.\r\n")
             }
-            target = .dataKey(.vault(name))
+            target = .dataKey(vault.sealDomain)
         }
-        let (engine, kek, now) = (engine, kek, call.now)
+        let (engine, kek, now) = (engine, kek.current, call.now)
         let keys = try await call.commit { transaction throws(VaultError) in
             switch target {
             case .root: try Barrier.rotateRoot(kek: kek, engine: engine, in: transaction)
@@ -77,7 +82,7 @@ extension Management {
 
     /// Replaces every data key that has sealed enough or is old, and looks again in an hour.
     func rotateWornKeys(_ input: NoInput, _ call: Call) async throws(VaultError) -> NoContent {
-        let (engine, kek, now) = (engine, kek, call.now)
+        let (engine, kek, now) = (engine, kek.current, call.now)
         let worn = keyring.wornDomains(at: now)
         let keys = try await call.commit { transaction throws(VaultError) -> Keys? in
             var keys: Keys?

@@ -21,7 +21,9 @@ package struct Management: Sendable {
     let pool: WorkPool
     let vaults: VaultTable
     let audit: AuditAccess
-    let kek: SensitiveBytes
+    let kek: KEKHolder
+    /// Wraps a key by the hardware security module; nil without one.
+    let sealByToken: (@Sendable (SensitiveBytes) throws(CryptoError) -> [UInt8])?
 
     /// How the log is read while the server runs.
     package struct AuditAccess: Sendable {
@@ -40,7 +42,7 @@ package struct Management: Sendable {
     package init(
         authority: Authority, subscription: GUID, access: AccessControl, directory: Directory, keyring: Keyring,
         backupKeys: BackupKeys, engine: CryptoEngine, pool: WorkPool, vaults: VaultTable, audit: AuditAccess,
-        kek: SensitiveBytes
+        kek: SensitiveBytes, sealByToken: (@Sendable (SensitiveBytes) throws(CryptoError) -> [UInt8])? = nil
     ) {
         self.authority = authority
         self.subscription = subscription
@@ -52,7 +54,8 @@ package struct Management: Sendable {
         self.pool = pool
         self.vaults = vaults
         self.audit = audit
-        self.kek = kek
+        self.kek = KEKHolder(kek)
+        self.sealByToken = sealByToken
     }
 
     package var operations: [any AnyOperation] {

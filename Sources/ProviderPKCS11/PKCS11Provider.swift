@@ -2,7 +2,6 @@ internal import CPKCS11
 package import Cryptography
 package import Domain
 package import ProviderOpenSSL
-import Synchronization
 
 /// Keys in a hardware security module, by PKCS #11 2.40.
 ///
@@ -15,11 +14,9 @@ package final class PKCS11Provider: HardwareProvider {
     /// Of this server; so that several may share a token.
     private let label: String
     private let mechanisms: Set<UInt>
-    private let wrapping = Mutex<(generation: UInt64, object: UInt)?>(nil)
+    package let wrapping: WrappingKey
     /// Whether the module does OAEP with SHA-256; found out by trying.
     let offersOAEP256: Bool
-
-    package static let wrappingKeyLabel = "strongroom-wrapping-key"
 
     /// - Parameter instance: names this server's objects.
     package init(_ token: Token, software: OpenSSLProvider, instance: String) throws(CryptoError) {
@@ -31,7 +28,9 @@ package final class PKCS11Provider: HardwareProvider {
             throw .absent("the token lacks CKM_AES_KEY_WRAP_PAD, which wraps its keys for backup")
         }
         offersOAEP256 = try Self.triesOAEP256(token)
-        _ = try token.withSession { session throws(TokenFailure) in try wrappingKey(in: session) }
+        let wrapping = WrappingKey(token)
+        self.wrapping = wrapping
+        _ = try token.withSession { session throws(TokenFailure) in try wrapping.handle(in: session) }
     }
 
     private static func triesOAEP256(_ token: Token) throws(CryptoError) -> Bool {
@@ -67,34 +66,6 @@ package final class PKCS11Provider: HardwareProvider {
             return accepted
         }
     }
-
-    // MARK: The wrapping key
-
-    /// Of the token, shared by all servers that use it; made when there is none.
-    private func wrappingKey(in session: Token.Session) throws(TokenFailure) -> CK_OBJECT_HANDLE {
-        if let known = wrapping.withLock({ $0 }), known.generation == session.generation {
-            return CK_OBJECT_HANDLE(known.object)
-        }
-        let template = Template().number(CK_ATTRIBUTE_TYPE(CKA_CLASS), Object.secretKey)
-            .text(CK_ATTRIBUTE_TYPE(CKA_LABEL), Self.wrappingKeyLabel).flag(CK_ATTRIBUTE_TYPE(CKA_TOKEN), true)
-        var object = try Objects.find(template, in: session, limit: 1).first
-        if object == nil {
-            var mechanism = CK_MECHANISM(
-                mechanism: CK_MECHANISM_TYPE(CKM_AES_KEY_GEN), pParameter: nil, ulParameterLen: 0)
-            let made = Templates.wrappingKey(label: Self.wrappingKeyLabel)
-            var attributes = made.attributes
-            var handle: CK_OBJECT_HANDLE = 0
-            try check(
-                session.list.C_GenerateKey(
-                    session.handle, &mechanism, &attributes, CK_ULONG(attributes.count), &handle))
-            object = handle
-        }
-        guard let object else { throw TokenFailure(CK_RV(CKR_OBJECT_HANDLE_INVALID)) }
-        wrapping.withLock { $0 = (session.generation, UInt(object)) }
-        return object
-    }
-
-    private static let wrap = CK_MECHANISM_TYPE(CKM_AES_KEY_WRAP_PAD)
 
     // MARK: Making keys
 
@@ -162,7 +133,8 @@ package final class PKCS11Provider: HardwareProvider {
     private func settle(
         _ newborn: CK_OBJECT_HANDLE, _ specification: KeySpecification, _ id: [UInt8], _ session: Token.Session
     ) throws(TokenFailure) -> [UInt8] {
-        let wrapped = try Objects.wrap(newborn, by: try wrappingKey(in: session), Self.wrap, in: session)
+        let wrapped = try Objects.wrap(
+            newborn, by: try wrapping.handle(in: session), WrappingKey.mechanism, in: session)
         _ = try keep(wrapped, specification, id, session)
         return wrapped
     }
@@ -171,7 +143,8 @@ package final class PKCS11Provider: HardwareProvider {
         throws(TokenFailure) -> CK_OBJECT_HANDLE
     {
         try Objects.unwrap(
-            wrapped, by: try wrappingKey(in: session), Self.wrap, Templates.kept(specification, id: id, label: label),
+            wrapped, by: try wrapping.handle(in: session), WrappingKey.mechanism,
+            Templates.kept(specification, id: id, label: label),
             in: session.handle, session.list)
     }
 
@@ -212,7 +185,8 @@ package final class PKCS11Provider: HardwareProvider {
             let carrier = try Objects.create(Templates.transport(transport), in: session.handle, session.list)
             defer { Objects.destroy(carrier, in: session) }
             let newborn = try Objects.unwrap(
-                wrapped, by: carrier, Self.wrap, Templates.newborn(checked.specification), in: session.handle,
+                wrapped, by: carrier, WrappingKey.mechanism, Templates.newborn(checked.specification),
+                in: session.handle,
                 session.list)
             defer { Objects.destroy(newborn, in: session) }
             return KeyMaterial(
@@ -249,12 +223,13 @@ package final class PKCS11Provider: HardwareProvider {
     {
         try token.withSession { session throws(TokenFailure) in
             let newborn = try Objects.unwrap(
-                material.reference.withUnsafeBytes { Array($0) }, by: try wrappingKey(in: session), Self.wrap,
+                material.reference.withUnsafeBytes { Array($0) }, by: try wrapping.handle(in: session),
+                WrappingKey.mechanism,
                 Templates.newborn(material.specification), in: session.handle, session.list)
             defer { Objects.destroy(newborn, in: session) }
             let carrier = try Objects.create(Templates.transport(key), in: session.handle, session.list)
             defer { Objects.destroy(carrier, in: session) }
-            return try Objects.wrap(newborn, by: carrier, Self.wrap, in: session)
+            return try Objects.wrap(newborn, by: carrier, WrappingKey.mechanism, in: session)
         }
     }
 
@@ -281,7 +256,8 @@ package final class PKCS11Provider: HardwareProvider {
     /// A symmetric key once more as a generic secret, which is what modules want for HMAC. Lives as long as the connection.
     func genericSecret(of material: KeyMaterial, in session: Token.Session) throws(TokenFailure) -> CK_OBJECT_HANDLE {
         try Objects.unwrap(
-            material.reference.withUnsafeBytes { Array($0) }, by: try wrappingKey(in: session), Self.wrap,
+            material.reference.withUnsafeBytes { Array($0) }, by: try wrapping.handle(in: session),
+            WrappingKey.mechanism,
             Templates.hmacSecret(), in: session.keeper, session.list)
     }
 

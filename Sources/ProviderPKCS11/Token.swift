@@ -72,13 +72,14 @@ package final class Token: @unchecked Sendable {
     func withSession<Value>(_ body: (Session) throws(TokenFailure) -> Value) throws(CryptoError) -> Value {
         for attempt in 0..<2 {
             let session = try borrow()
-            var isBroken = false
-            defer { giveBack(session, isBroken: isBroken) }
+            // After a failure an operation may still be open in the session: it is not used again.
+            var isSpent = false
+            defer { giveBack(session, isSpent: isSpent) }
             do throws(TokenFailure) {
                 return try body(session)
             } catch {
+                isSpent = true
                 guard error.isLoss || (error.isVague && !isHealthy(session)) else { throw error.cryptoError }
-                isBroken = true
                 markLost(session.generation)
                 if attempt == 1 { throw .absent("the token answered \(error)") }
             }
@@ -139,11 +140,12 @@ package final class Token: @unchecked Sendable {
         return state.withLock { session(handle, $0) }
     }
 
-    private func giveBack(_ session: Session, isBroken: Bool) {
+    private func giveBack(_ session: Session, isSpent: Bool) {
+        if isSpent { _ = list.C_CloseSession(session.handle) }
         state.withLock { state in
             state.inUse -= 1
             if session.generation == state.generation {
-                if isBroken { state.open -= 1 } else { state.idle.append(session.handle) }
+                if isSpent { state.open -= 1 } else { state.idle.append(session.handle) }
             }
         }
         state.broadcast()

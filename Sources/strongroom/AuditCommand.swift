@@ -169,10 +169,14 @@ struct LocalAudit {
         let settings = try Settings(file: path, environment: ConnectionOptions.environment)
         let folder = try DataFolder(existing: settings.dataFolder)
         let connection = try Self.connection(folder)
-        guard case .passphrase(let salt, let cost)? = try Barrier.kekSource(of: connection) else {
+        let kek: SensitiveBytes
+        switch try Barrier.kekSource(of: connection) {
+        case .passphrase(let salt, let cost)?:
+            kek = try engine.scrypt(try Passphrase.read(settings.passphrase), salt: salt, cost: cost)
+        case .token(let wrapped)?: kek = try Unsealing.open(wrapped, try settings.token())
+        case .key?, nil:
             throw CommandFailure.configuration("the data folder '\(folder.path)' was not made by 'strongroom init'")
         }
-        let kek = try engine.scrypt(try Passphrase.read(settings.passphrase), salt: salt, cost: cost)
         try self.init(folder: folder, kek: kek, engine: engine)
     }
 

@@ -59,7 +59,12 @@ struct Dev: AsyncParsableCommand {
         let store = try openStore(folder.path, configuration.storage)
         configuration.token = try SoftwareModule(folder: folder, engine: engine).prepare()
         let isNew = try Barrier.kekSource(of: try store.connection()) == nil
-        let kek = try folder.key(create: isNew, engine: engine)
+        let kek =
+            if case .token(let wrapped)? = try Barrier.kekSource(of: try store.connection()) {
+                try Unsealing.open(wrapped, configuration.token)
+            } else {
+                try folder.key(create: isNew, engine: engine)
+            }
         let house = try await openHouse(configuration, store: store, engine: engine, kek: kek, initializes: .key)
 
         let hosts =

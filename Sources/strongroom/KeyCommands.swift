@@ -7,11 +7,36 @@ import NIOHTTP1
 struct BarrierCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "barrier", abstract: "Look after the keys that seal the store of a running server.",
-        subcommands: [Rotate.self])
+        subcommands: [Rotate.self, Move.self])
+
+    struct Move: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract:
+                "Change how the server is unsealed at its next start: by the HSM, or by a passphrase from standard input."
+        )
+        @Option(help: "hsm or passphrase.") var to: String
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws {
+            guard ["hsm", "passphrase"].contains(to) else {
+                throw CommandFailure.usage("--to must be hsm or passphrase")
+            }
+            let client = try connection.client()
+            var body = JSONWriter()
+            let passphrase = to == "passphrase" ? try Passphrase.read("stdin") : nil
+            body.object { body in
+                body.member("to", to)
+                if let passphrase { body.member("passphrase", passphrase) }
+            }
+            _ = try await client.call(.POST, "/strongroom/barrier/move", body: body.bytes)
+            Terminal.print(
+                "From the next start the server is unsealed by \(to == "hsm" ? "the HSM" : "the passphrase").")
+        }
+    }
 
     struct Rotate: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Make a new root key or a new data key.")
-        @Argument(help: "root, system, or vault/NAME.") var target: String
+        @Argument(help: "root, system, vault/NAME or pool/NAME.") var target: String
         @OptionGroup var connection: ConnectionOptions
 
         func run() async throws {

@@ -21,7 +21,10 @@ struct Serve: AsyncParsableCommand {
         discussion: """
             Members: dataFolder, suffix, listen {addresses, port, publicPort}, tls {certificate, privateKey},
             unseal {passphrase: "stdin" | "fd:N" | "credential:NAME"}, tenant, subscription, resourceGroup, location,
-            vaults [{name, retentionDays, purgeProtection}], audit {durability: "synced" | "written"}.
+            vaults [{name, sku: "standard" | "premium", retentionDays, purgeProtection}],
+            pools [{name, retentionDays, purgeProtection}],
+            hsm {module, tokenLabel, pin: "stdin" | "fd:N" | "credential:NAME", sessions},
+            attestation [{issuer, keysURL, caFile}], crypto {fips: "off" | "required"}, audit {durability: "synced" | "written"}.
             The certificate files are read again when they change, and on SIGHUP.
             """)
 
@@ -29,11 +32,16 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try Settings(file: config, environment: ProcessInfo.processInfo.environment)
-        let engine = try CryptoEngine()
+        let engine = try settings.engine()
         let folder = try DataFolder(existing: settings.dataFolder)
-        let store = try openStore(folder.path, settings.house.storage)
-        let kek = try Passphrase.kek(settings, store: store, engine: engine)
-        let house = try await openHouse(settings.house, store: store, engine: engine, kek: kek)
+        var configuration = settings.house
+        let store = try openStore(folder.path, configuration.storage)
+        let unsealing = Unsealing(source: try Unsealing.source(of: store), passphrase: settings.passphrase)
+        // The passphrase comes first where both come from standard input.
+        let passphrase = try unsealing.readPassphrase()
+        configuration.token = try settings.token()
+        let kek = try unsealing.kek(passphrase, token: configuration.token, engine: engine)
+        let house = try await openHouse(configuration, store: store, engine: engine, kek: kek)
         if settings.auditDurability == "written" {
             StandardError.line("audit.durability is 'written': records of reads may be lost in a power cut")
         }
@@ -57,9 +65,10 @@ struct Init: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try Settings(file: config, environment: ProcessInfo.processInfo.environment)
-        let engine = try CryptoEngine()
+        let engine = try settings.engine()
         let folder = try DataFolder(creating: settings.dataFolder)
-        let store = try openStore(folder.path, settings.house.storage)
+        var configuration = settings.house
+        let store = try openStore(folder.path, configuration.storage)
         guard try Barrier.kekSource(of: store.connection()) == nil else {
             throw CommandFailure("the data folder '\(folder.path)' is initialised already")
         }
@@ -69,8 +78,9 @@ struct Init: AsyncParsableCommand {
             throw CommandFailure.configuration("the passphrase must be at least 12 bytes long")
         }
         let kek = try engine.scrypt(passphrase, salt: salt, cost: .passphrase)
+        configuration.token = try settings.token()
         let house = try await openHouse(
-            settings.house, store: store, engine: engine, kek: kek,
+            configuration, store: store, engine: engine, kek: kek,
             initializes: .passphrase(salt: salt, cost: .passphrase))
         let client = try await house.makeClient(named: "strongroom-administrator", roles: ["Owner"])
         try await house.grantInPools(["Managed HSM Administrator"], to: client.application.objectID)
@@ -90,23 +100,8 @@ struct Init: AsyncParsableCommand {
 
 /// A passphrase comes from where no other process can see it: never from the environment or the command line.
 enum Passphrase {
-    static func kek(_ settings: Settings, store: SQLiteStore, engine: CryptoEngine) throws -> SensitiveBytes {
-        do {
-            switch try Barrier.kekSource(of: try store.connection()) {
-            case nil: throw CommandFailure(HouseError.notInitialized.text)
-            case .key:
-                throw CommandFailure.configuration(
-                    "this data folder belongs to 'strongroom dev'; 'serve' takes one made by 'strongroom init'")
-            case .passphrase(let salt, let cost):
-                return try engine.scrypt(try read(settings.passphrase), salt: salt, cost: cost)
-            }
-        } catch let failure as Barrier.Failure {
-            throw CommandFailure("the data folder cannot be unsealed: \(failure)")
-        }
-    }
-
     /// - Parameter source: `stdin`, `fd:N`, or `credential:NAME` (a systemd credential).
-    static func read(_ source: String) throws -> SensitiveBytes {
+    static func read(_ source: String, named member: String = "unseal.passphrase") throws -> SensitiveBytes {
         if source == "stdin" { return try line(STDIN_FILENO) }
         if source.hasPrefix("fd:"), let descriptor = Int32(source.dropFirst(3)), descriptor > 2 {
             return try line(descriptor)
@@ -126,7 +121,7 @@ enum Passphrase {
             defer { close(descriptor) }
             return try line(descriptor)
         }
-        throw CommandFailure.configuration("unseal.passphrase must be 'stdin', 'fd:N' or 'credential:NAME'")
+        throw CommandFailure.configuration("\(member) must be 'stdin', 'fd:N' or 'credential:NAME'")
     }
 
     /// The bytes up to a line break or the end.

@@ -1,7 +1,11 @@
 import Audit
+import Cryptography
 import Domain
 import FoundationEssentials
 import House
+import Keys
+import Operations
+import ProviderPKCS11
 
 #if canImport(Glibc)
     import Glibc
@@ -18,12 +22,23 @@ struct Settings: Sendable {
     var certificate = ""
     var privateKey = ""
     var passphrase = ""
+    var hsm: HSM?
+    var attestation: [AttestationAuthorities.Authority] = []
+    var isFIPSRequired = false
     var tenant: GUID?
     var subscription: GUID?
     var resourceGroup = "strongroom"
     var location = "local"
     var vaults: [HouseConfiguration.VaultSettings] = []
     var auditDurability = "synced"
+
+    /// The token of a hardware security module, and where its PIN comes from.
+    struct HSM: Decodable, Sendable {
+        let module: String
+        let tokenLabel: String
+        let pin: String
+        let sessions: Int?
+    }
 
     /// - Throws: with status 78 and the member at fault.
     init(file: String, environment: [String: String]) throws {
@@ -44,7 +59,19 @@ struct Settings: Sendable {
         publicPort = content.listen?.publicPort ?? port
         certificate = content.tls.certificate
         privateKey = content.tls.privateKey
-        passphrase = content.unseal.passphrase
+        passphrase = content.unseal?.passphrase ?? "stdin"
+        hsm = content.hsm
+        isFIPSRequired = try Self.fips(content.crypto?.fips)
+        attestation = try (content.attestation ?? []).map { authority in
+            guard AttestationSetting.isAddress(authority.issuer),
+                authority.keysURL.map(AttestationSetting.isAddress) ?? true
+            else { throw Self.wrong("attestation", "issuer and keysURL must be https addresses") }
+            if let file = authority.caFile, access(file, R_OK) != 0 {
+                throw Self.wrong("attestation.caFile", "the file '\(file)' cannot be read")
+            }
+            return AttestationAuthorities.Authority(
+                issuer: authority.issuer, keysURL: authority.keysURL, caFile: authority.caFile)
+        }
         tenant = content.tenant
         subscription = content.subscription
         resourceGroup = content.resourceGroup ?? resourceGroup
@@ -52,15 +79,57 @@ struct Settings: Sendable {
         auditDurability = content.audit?.durability ?? auditDurability
         try override(with: environment)
         try validate()
-        for vault in content.vaults ?? [] {
+        vaults = try Self.vaults(content.vaults ?? [], .vault) + Self.vaults(content.pools ?? [], .managedHSM)
+    }
+
+    private static func vaults(_ list: [File.Vault], _ service: Vault.Service) throws -> [HouseConfiguration
+        .VaultSettings]
+    {
+        let member = service == .vault ? "vaults" : "pools"
+        return try list.map { vault in
             guard let name = VaultName(vault.name) else {
-                throw Self.wrong("vaults.name", "'\(vault.name)' is not a valid name")
+                throw wrong("\(member).name", "'\(vault.name)' is not a valid name")
             }
             let days = vault.retentionDays ?? 90
-            guard (7...90).contains(days) else { throw Self.wrong("vaults.retentionDays", "it must be from 7 to 90") }
-            vaults.append(
-                .init(name: name, retentionDays: days, isPurgeProtected: vault.purgeProtection ?? false, isStrict: true)
-            )
+            guard (7...90).contains(days) else { throw wrong("\(member).retentionDays", "it must be from 7 to 90") }
+            guard service == .vault || vault.sku == nil else {
+                throw wrong("pools.sku", "a pool has none")
+            }
+            guard let sku = vault.sku.map({ Vault.SKU(rawValue: $0) }) ?? .standard else {
+                throw wrong("vaults.sku", "it must be 'standard' or 'premium'")
+            }
+            return .init(
+                name: name, service: service, sku: sku, retentionDays: days,
+                isPurgeProtected: vault.purgeProtection ?? false, isStrict: true)
+        }
+    }
+
+    private static func fips(_ text: String?) throws -> Bool {
+        switch text {
+        case nil, "off": return false
+        case "required": return true
+        default: throw wrong("crypto.fips", "it must be 'off' or 'required'")
+        }
+    }
+
+    /// The cryptographic library as the configuration asks for it.
+    func engine() throws -> CryptoEngine {
+        do throws(CryptoError) { return try CryptoEngine(requiresFIPS: isFIPSRequired) } catch {
+            guard isFIPSRequired else { throw CommandFailure("\(HouseError(error).text)") }
+            throw CommandFailure.configuration(
+                "crypto.fips is 'required', and libcrypto's FIPS provider cannot be loaded; see docs/algorithms.md")
+        }
+    }
+
+    /// Connects to the token; its PIN is read now.
+    func token() throws -> Token? {
+        guard let hsm else { return nil }
+        let pin: SensitiveBytes
+        do { pin = try Passphrase.read(hsm.pin, named: "hsm.pin") }
+        let configuration = TokenConfiguration(
+            module: hsm.module, label: hsm.tokenLabel, pin: pin, sessions: hsm.sessions ?? 16)
+        do throws(CryptoError) { return try Token(configuration) } catch {
+            throw CommandFailure(HouseError(error).text)
         }
     }
 
@@ -109,6 +178,17 @@ struct Settings: Sendable {
         else {
             throw Self.wrong("location", "it must be letters, digits and hyphens")
         }
+        if let hsm {
+            guard hsm.module.hasPrefix("/"), access(hsm.module, R_OK) == 0 else {
+                throw Self.wrong("hsm.module", "'\(hsm.module)' is not the absolute path of a file that can be read")
+            }
+            guard (1...32).contains(hsm.tokenLabel.utf8.count) else {
+                throw Self.wrong("hsm.tokenLabel", "it must be 1 to 32 bytes")
+            }
+            guard (1...256).contains(hsm.sessions ?? 16) else {
+                throw Self.wrong("hsm.sessions", "it must be from 1 to 256")
+            }
+        }
         var status = stat()
         guard stat(privateKey, &status) == 0 else {
             throw Self.wrong("tls.privateKey", "the file '\(privateKey)' cannot be read")
@@ -128,6 +208,7 @@ struct Settings: Sendable {
         configuration.resourceGroup = resourceGroup
         configuration.location = location
         configuration.vaults = vaults
+        configuration.attestationAuthorities = attestation
         configuration.committer.syncsReads = auditDurability == "synced"
         return configuration
     }
@@ -175,8 +256,17 @@ extension Settings {
         }
         struct Vault: Decodable {
             let name: String
+            let sku: String?
             let retentionDays: Int?
             let purgeProtection: Bool?
+        }
+        struct Attestation: Decodable {
+            let issuer: String
+            let keysURL: String?
+            let caFile: String?
+        }
+        struct Crypto: Decodable {
+            let fips: String?
         }
         struct Audit: Decodable {
             let durability: String?
@@ -187,13 +277,21 @@ extension Settings {
             "tls.certificate",
             "tls.privateKey", "unseal", "unseal.passphrase", "tenant", "subscription", "resourceGroup", "location",
             "vaults",
-            "vaults.name", "vaults.retentionDays", "vaults.purgeProtection", "audit", "audit.durability",
+            "vaults.name", "vaults.sku", "vaults.retentionDays", "vaults.purgeProtection", "pools", "pools.name",
+            "pools.sku", "pools.retentionDays", "pools.purgeProtection", "hsm", "hsm.module", "hsm.tokenLabel",
+            "hsm.pin",
+            "hsm.sessions", "attestation", "attestation.issuer", "attestation.keysURL", "attestation.caFile", "crypto",
+            "crypto.fips", "audit", "audit.durability",
         ]
         let dataFolder: String
         let suffix: String
         let listen: Listen?
         let tls: TLS
-        let unseal: Unseal
+        let unseal: Unseal?
+        let hsm: HSM?
+        let pools: [Vault]?
+        let attestation: [Attestation]?
+        let crypto: Crypto?
         let tenant: GUID?
         let subscription: GUID?
         let resourceGroup: String?

@@ -19,7 +19,7 @@ struct SoftwareModule {
     ]
 
     /// - Returns: nil when the machine has no SoftHSM; then keys in hardware are refused.
-    func prepare() throws -> TokenConfiguration? {
+    func prepare() throws -> Token? {
         guard let module = Self.modules.first(where: { access($0, R_OK) == 0 }) else {
             StandardError.line("SoftHSM is not installed (Debian: softhsm2): keys of the -HSM types are not available")
             return nil
@@ -39,10 +39,12 @@ struct SoftwareModule {
         // The module reads it when it is loaded; no other thread has been started that could read the environment.
         setenv("SOFTHSM2_CONF", folder.absolute("softhsm2.conf"), 1)
         let configuration = TokenConfiguration(module: module, label: "strongroom", pin: try pin(), sessions: 8)
-        do throws(CryptoError) { try Token.initialize(configuration) } catch {
-            throw CommandFailure("the SoftHSM token in '\(tokens)' cannot be made: \(error)")
+        do throws(CryptoError) {
+            try Token.initialize(configuration)
+            return try Token(configuration)
+        } catch {
+            throw CommandFailure("the SoftHSM token in '\(tokens)' cannot be used: \(error)")
         }
-        return configuration
     }
 
     private func pin() throws -> SensitiveBytes {
