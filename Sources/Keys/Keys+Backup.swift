@@ -44,6 +44,12 @@ extension Keys {
                 try table.companion(Self.rotationCompanion, of: head.name, in: call.lane.reader)
             )
         }
+        for record in records {
+            let key = try KeyVersion(record)
+            guard !key.type.isHSM || key.material.reference.count > 0 else {
+                throw .badParameter("The hardware security module cannot wrap keys of type \(key.type.text); they have no backup.")
+            }
+        }
         return KeyBackup(blob: try backups.seal(name, records, extra: Self.origin(table.vault, policy)))
     }
 

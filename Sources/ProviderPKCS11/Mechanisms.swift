@@ -185,8 +185,8 @@ enum Templates {
     }
 
     /// The key as it stays in the token: sensitive, and never to leave again.
-    static func kept(_ specification: KeySpecification, id: [UInt8], label: String) -> Template {
-        uses(common(objectClass(specification), specification.keyType), specification)
+    static func kept(_ specification: KeySpecification, id: [UInt8], label: String, hasClass: Bool = true) -> Template {
+        uses(hasClass ? common(objectClass(specification), specification.keyType) : Template(), specification)
             .flag(CK_ATTRIBUTE_TYPE(CKA_TOKEN), true).flag(CK_ATTRIBUTE_TYPE(CKA_PRIVATE), true)
             .flag(CK_ATTRIBUTE_TYPE(CKA_SENSITIVE), true).flag(CK_ATTRIBUTE_TYPE(CKA_EXTRACTABLE), false)
             .bytes(CK_ATTRIBUTE_TYPE(CKA_ID), id).text(CK_ATTRIBUTE_TYPE(CKA_LABEL), label)

@@ -15,8 +15,7 @@ package final class PKCS11Provider: HardwareProvider {
     private let label: String
     private let mechanisms: Set<UInt>
     package let wrapping: WrappingKey
-    /// Whether the module does OAEP with SHA-256; found out by trying.
-    let offersOAEP256: Bool
+    let probes: Probes
 
     /// - Parameter instance: names this server's objects.
     package init(_ token: Token, software: OpenSSLProvider, instance: String) throws(CryptoError) {
@@ -27,44 +26,10 @@ package final class PKCS11Provider: HardwareProvider {
         guard mechanisms.contains(UInt(CKM_AES_KEY_WRAP_PAD)) else {
             throw .absent("the token lacks CKM_AES_KEY_WRAP_PAD, which wraps its keys for backup")
         }
-        offersOAEP256 = try Self.triesOAEP256(token)
+        probes = try Probes(token)
         let wrapping = WrappingKey(token)
         self.wrapping = wrapping
         _ = try token.withSession { session throws(TokenFailure) in try wrapping.handle(in: session) }
-    }
-
-    private static func triesOAEP256(_ token: Token) throws(CryptoError) -> Bool {
-        try token.withSession { session throws(TokenFailure) in
-            var mechanism = CK_MECHANISM(
-                mechanism: CK_MECHANISM_TYPE(CKM_RSA_PKCS_KEY_PAIR_GEN), pParameter: nil, ulParameterLen: 0)
-            var publicPart = Template().number(CK_ATTRIBUTE_TYPE(CKA_MODULUS_BITS), 1_024)
-                .bytes(CK_ATTRIBUTE_TYPE(CKA_PUBLIC_EXPONENT), [1, 0, 1]).flag(CK_ATTRIBUTE_TYPE(CKA_TOKEN), false)
-                .attributes
-            let kept = Templates.newborn(.rsa(bits: 1_024), hasClass: false)
-            var privatePart = kept.attributes
-            var (publicKey, privateKey): (CK_OBJECT_HANDLE, CK_OBJECT_HANDLE) = (0, 0)
-            // Only a probe: a module that makes no such short key is asked nothing more, and gets the safe way.
-            guard
-                session.list.C_GenerateKeyPair(
-                    session.handle, &mechanism, &publicPart, CK_ULONG(publicPart.count), &privatePart,
-                    CK_ULONG(privatePart.count), &publicKey, &privateKey) == CKR_OK
-            else { return false }
-            defer {
-                Objects.destroy(publicKey, in: session)
-                Objects.destroy(privateKey, in: session)
-            }
-            var accepted = false
-            try Mechanisms.cipher(.rsaOAEP(.sha256), CipherParameters()) { mechanism throws(TokenFailure) in
-                accepted = session.list.C_DecryptInit(session.handle, &mechanism, privateKey) == CKR_OK
-                guard accepted else { return }
-                // Ends the operation that was begun.
-                var input = [UInt8](repeating: 1, count: 128)
-                var output = [UInt8](repeating: 0, count: 128)
-                var count: CK_ULONG = 128
-                _ = session.list.C_Decrypt(session.handle, &input, 128, &output, &count)
-            }
-            return accepted
-        }
     }
 
     // MARK: Making keys
@@ -111,7 +76,12 @@ package final class PKCS11Provider: HardwareProvider {
         case .ec(let curve): publicTemplate.bytes(CK_ATTRIBUTE_TYPE(CKA_EC_PARAMS), curve.parameters)
         default: publicTemplate.bytes(CK_ATTRIBUTE_TYPE(CKA_EC_PARAMS), edwards25519)
         }
-        let privateTemplate = Templates.newborn(specification, hasClass: false)
+        // What cannot be wrapped is made to stay from the beginning, and has no backup.
+        let staysUnwrapped = specification == .ed25519 && !probes.wrapsEdwards
+        let privateTemplate =
+            staysUnwrapped
+            ? Templates.kept(specification, id: id, label: label, hasClass: false)
+            : Templates.newborn(specification, hasClass: false)
         var (publicPart, privatePart) = (publicTemplate.attributes, privateTemplate.attributes)
         var (publicKey, privateKey): (CK_OBJECT_HANDLE, CK_OBJECT_HANDLE) = (0, 0)
         try check(
@@ -120,7 +90,12 @@ package final class PKCS11Provider: HardwareProvider {
                 CK_ULONG(privatePart.count), &publicKey, &privateKey))
         defer {
             Objects.destroy(publicKey, in: session)
-            Objects.destroy(privateKey, in: session)
+            if !staysUnwrapped { Objects.destroy(privateKey, in: session) }
+        }
+        if staysUnwrapped {
+            return KeyMaterial(
+                specification: specification, publicKey: try read(publicKey, specification, session),
+                reference: SensitiveBytes([]))
         }
         return KeyMaterial(
             specification: specification, publicKey: try read(publicKey, specification, session),
@@ -179,6 +154,7 @@ package final class PKCS11Provider: HardwareProvider {
     /// The key is checked in the server, and goes into the module wrapped.
     package func importKey(_ key: PrivateKey, id: [UInt8], isExportable: Bool) throws(CryptoError) -> KeyMaterial {
         let checked = try software.importKey(key, id: id, isExportable: isExportable)
+        if checked.specification == .ed25519, !probes.wrapsEdwards { return try put(key, checked.publicKey, id) }
         let transport = try software.makeSecret(count: 32)
         let wrapped = try software.export(checked, id: id, wrappedBy: transport)
         return try token.withSession { session throws(TokenFailure) in
@@ -195,7 +171,20 @@ package final class PKCS11Provider: HardwareProvider {
         }
     }
 
+    /// An Ed25519 key as an object, for modules that cannot unwrap one.
+    private func put(_ key: PrivateKey, _ publicKey: PublicKey, _ id: [UInt8]) throws(CryptoError) -> KeyMaterial {
+        guard case .ed25519(_, let seed) = key else { throw .unavailable("Ed25519 as PKCS #8") }
+        let template = Templates.kept(.ed25519, id: id, label: label)
+            .bytes(CK_ATTRIBUTE_TYPE(CKA_EC_PARAMS), edwards25519)
+        seed.withUnsafeBytes { _ = template.bytes(CK_ATTRIBUTE_TYPE(CKA_VALUE), $0) }
+        try token.withSession { session throws(TokenFailure) in
+            _ = try Objects.create(template, in: session.handle, session.list)
+        }
+        return KeyMaterial(specification: .ed25519, publicKey: publicKey, reference: SensitiveBytes([]))
+    }
+
     package func adopt(_ material: KeyMaterial, id: [UInt8], isExportable: Bool) throws(CryptoError) -> KeyMaterial {
+        guard material.reference.count > 0 else { throw .malformed("the backup does not hold it") }
         do throws(CryptoError) {
             try token.withSession { session throws(TokenFailure) in
                 guard try find(id, in: session) == nil else { return }
@@ -233,6 +222,27 @@ package final class PKCS11Provider: HardwareProvider {
         }
     }
 
+    /// For modules that wrap with a padding of their own: the wrap is made in the server, which knows `key` anyway.
+    private func exportThroughServer(_ material: KeyMaterial, wrappedBy key: SensitiveBytes) throws(CryptoError)
+        -> [UInt8]
+    {
+        let secret = try wrapping.open(material.reference.withUnsafeBytes { Array($0) })
+        let count = material.specification.family == .oct ? secret.count : secret.withUnsafeBytes { Self.length(ofDER: $0) }
+        let exact = secret.withUnsafeBytes { SensitiveBytes($0[0..<min(count, $0.count)]) }
+        let whole = KeyMaterial(
+            specification: material.specification, publicKey: material.publicKey, reference: exact)
+        return try software.export(whole, id: [], wrappedBy: key)
+    }
+
+    /// Bytes of a DER value with its tag and length (X.690 §8.1.3).
+    private static func length(ofDER bytes: UnsafeRawBufferPointer) -> Int {
+        guard bytes.count > 4 else { return bytes.count }
+        guard bytes[1] & 0x80 != 0 else { return 2 + Int(bytes[1]) }
+        let digits = Int(bytes[1] & 0x7F)
+        guard (1...3).contains(digits) else { return bytes.count }
+        return 2 + digits + bytes[2..<(2 + digits)].reduce(0) { $0 << 8 | Int($1) }
+    }
+
     // MARK: Using keys
 
     package func open(_ material: KeyMaterial, id: [UInt8]) throws(CryptoError) -> any CryptoKey {
@@ -250,6 +260,7 @@ package final class PKCS11Provider: HardwareProvider {
         -> CK_OBJECT_HANDLE
     {
         if let object = try find(id, in: session) { return object }
+        guard material.reference.count > 0 else { throw TokenFailure(CK_RV(CKR_ARGUMENTS_BAD)) }
         return try keep(material.reference.withUnsafeBytes { Array($0) }, material.specification, id, session)
     }
 

@@ -97,7 +97,7 @@ package final class TokenKey: CryptoKey {
                     throw .notAuthentic
                 }
                 return padded.withUnsafeBytes { SensitiveBytes($0[0..<count]) }
-            case .rsaOAEP(.sha256) where !provider.offersOAEP256: return try unpadOAEP(text, .sha256)
+            case .rsaOAEP(.sha256) where !provider.probes.offersOAEP256: return try unpadOAEP(text, .sha256)
             default: return try run(text, algorithm, parameters)
             }
         } catch {
@@ -143,6 +143,9 @@ package final class TokenKey: CryptoKey {
     private func wrap(_ text: [UInt8], _ algorithm: KeyAlgorithm) throws(CryptoError) -> [UInt8] {
         try provider.token.withSession { session throws(TokenFailure) in
             let key = try object(in: session)
+            if case .ckmAESKeyWrapPad = algorithm, !provider.probes.wrapsExactly {
+                return try PaddedKeyWrap(session: session, key: key).wrap(text)
+            }
             let template = Templates.transientSecret().bytes(CK_ATTRIBUTE_TYPE(CKA_VALUE), text)
             let target = try Objects.create(template, in: session.handle, session.list)
             defer { Objects.destroy(target, in: session) }
@@ -151,33 +154,18 @@ package final class TokenKey: CryptoKey {
     }
 
     private func unwrap(_ text: [UInt8], _ algorithm: KeyAlgorithm) throws(CryptoError) -> SensitiveBytes {
-        try provider.token.withSession { session throws(TokenFailure) in
+        let opened = try provider.token.withSession { session throws(TokenFailure) -> SensitiveBytes? in
             let key = try object(in: session)
+            if case .ckmAESKeyWrapPad = algorithm, !provider.probes.wrapsExactly {
+                return try PaddedKeyWrap(session: session, key: key).unwrap(text)
+            }
             let target = try Objects.unwrap(
                 text, by: key, Mechanisms.wrapping(algorithm), Templates.transientSecret(), in: session.handle,
                 session.list)
             defer { Objects.destroy(target, in: session) }
-            let opened = try Objects.readSecret(of: target, in: session)
-            guard case .ckmAESKeyWrapPad = algorithm else { return opened }
-            return try exact(opened, wrappedAs: text, by: key, in: session)
+            return try Objects.readSecret(of: target, in: session)
         }
-    }
-
-    /// Modules there are that leave the padding of RFC 5649 on what they unwrap. Wrapping is deterministic: of the texts that differ in
-    /// zeros at the end, the one that wraps to what came in is the right one.
-    private func exact(
-        _ opened: SensitiveBytes, wrappedAs text: [UInt8], by key: CK_OBJECT_HANDLE, in session: Token.Session
-    ) throws(TokenFailure) -> SensitiveBytes {
-        var candidate = opened.withUnsafeBytes { Array($0) }
-        for _ in 0..<8 {
-            guard candidate.last == 0 else { return SensitiveBytes(candidate) }
-            let template = Templates.transientSecret().bytes(CK_ATTRIBUTE_TYPE(CKA_VALUE), candidate)
-            let target = try Objects.create(template, in: session.handle, session.list)
-            defer { Objects.destroy(target, in: session) }
-            let mechanism = CK_MECHANISM_TYPE(CKM_AES_KEY_WRAP_PAD)
-            if try Objects.wrap(target, by: key, mechanism, in: session) == text { return SensitiveBytes(candidate) }
-            candidate.removeLast()
-        }
-        return SensitiveBytes(candidate)
+        guard let opened else { throw .notAuthentic }
+        return opened
     }
 }
