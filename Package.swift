@@ -145,6 +145,22 @@ targets += tests(
         "Access", "Operations", "Management", "House", "StrongroomTesting",
     ])
 targets += tests("Secrets", on: ["Domain", "Audit", "Store", "Operations", "House", "StrongroomTesting"])
+targets += tests(
+    "ProviderContract", on: ["Domain", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "StrongroomTesting"])
+targets += tests("ProviderOpenSSL", on: ["Domain", "Cryptography", "ProviderOpenSSL", "StrongroomTesting"])
+targets += tests(
+    "ProviderPKCS11", on: ["Domain", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "StrongroomTesting"])
+targets += tests(
+    "Objects",
+    on: [
+        "Domain", "Store", "StoreTesting", "Cryptography", "Barrier", "Operations", "Objects", "StrongroomTesting",
+    ])
+targets += tests(
+    "Keys",
+    on: [
+        "Domain", "Audit", "Store", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "Operations", "Objects", "Keys",
+        "House", "StrongroomTesting",
+    ])
 targets += tests("Login", on: ["Domain", "Audit", "Operations", "House", "StrongroomTesting"])
 targets += tests(
     "Management", on: ["Domain", "Audit", "Identity", "Access", "Operations", "House", "StrongroomTesting"])

@@ -47,7 +47,8 @@ extension Keys {
         for record in records {
             let key = try KeyVersion(record)
             guard !key.type.isHSM || key.material.reference.count > 0 else {
-                throw .badParameter("The hardware security module cannot wrap keys of type \(key.type.text); they have no backup.")
+                throw .badParameter(
+                    "The hardware security module cannot wrap keys of type \(key.type.text); they have no backup.")
             }
         }
         return KeyBackup(blob: try backups.seal(name, records, extra: Self.origin(table.vault, policy)))

@@ -1,9 +1,13 @@
 internal import CPKCS11
 import Cryptography
 import Domain
+import Synchronization
 
 /// Objects of a token: finding, reading, wrapping.
 enum Objects {
+    /// Held while an object comes into being: software modules stumble when several threads do that at once.
+    private static let making = Mutex(())
+
     static func find(_ template: Template, in session: Token.Session, limit: Int) throws(TokenFailure)
         -> [CK_OBJECT_HANDLE]
     {
@@ -46,7 +50,8 @@ enum Objects {
     {
         var attributes = template.attributes
         var handle: CK_OBJECT_HANDLE = 0
-        try check(list.C_CreateObject(session, &attributes, CK_ULONG(attributes.count), &handle))
+        try check(
+            making.withLock { _ in list.C_CreateObject(session, &attributes, CK_ULONG(attributes.count), &handle) })
         return handle
     }
 
@@ -76,9 +81,11 @@ enum Objects {
         var bytes = bytes
         var handle: CK_OBJECT_HANDLE = 0
         try check(
-            list.C_UnwrapKey(
-                owner, &mechanism, key, &bytes, CK_ULONG(bytes.count), &attributes, CK_ULONG(attributes.count), &handle)
-        )
+            making.withLock { _ in
+                list.C_UnwrapKey(
+                    owner, &mechanism, key, &bytes, CK_ULONG(bytes.count), &attributes, CK_ULONG(attributes.count),
+                    &handle)
+            })
         return handle
     }
 }
@@ -91,11 +98,25 @@ enum Crypt {
         UnsafeMutablePointer<CK_ULONG>?
     ) -> CK_RV
 
+    private static func endAll(in session: Token.Session) {
+        var bytes = [UInt8](repeating: 0, count: 1_024)
+        for end in [session.list.C_DecryptFinal, session.list.C_EncryptFinal, session.list.C_SignFinal] {
+            var count: CK_ULONG = 1_024
+            _ = end?(session.handle, &bytes, &count)
+        }
+    }
+
     static func run(
         _ start: Start, _ run: Run, _ mechanism: inout CK_MECHANISM, _ key: CK_OBJECT_HANDLE, _ input: [UInt8],
         room: Int, in session: Token.Session
     ) throws(TokenFailure) -> SensitiveBytes {
-        try check(start(session.handle, &mechanism, key))
+        var started = start(session.handle, &mechanism, key)
+        if started == CKR_OPERATION_ACTIVE {
+            // Some modules leave an operation open when it fails.
+            endAll(in: session)
+            started = start(session.handle, &mechanism, key)
+        }
+        try check(started)
         var input = input
         var count = CK_ULONG(room)
         let output = try SensitiveBytes(count: room) { buffer throws(TokenFailure) in

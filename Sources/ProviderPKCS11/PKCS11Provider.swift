@@ -114,13 +114,23 @@ package final class PKCS11Provider: HardwareProvider {
         return wrapped
     }
 
+    /// Tried again when the module stumbles over objects that several threads write at once.
     private func keep(_ wrapped: [UInt8], _ specification: KeySpecification, _ id: [UInt8], _ session: Token.Session)
         throws(TokenFailure) -> CK_OBJECT_HANDLE
     {
-        try Objects.unwrap(
-            wrapped, by: try wrapping.handle(in: session), WrappingKey.mechanism,
-            Templates.kept(specification, id: id, label: label),
-            in: session.handle, session.list)
+        let template = Templates.kept(specification, id: id, label: label)
+        var attempts = 0
+        while true {
+            let result = Result { () throws(TokenFailure) in
+                try Objects.unwrap(
+                    wrapped, by: try wrapping.handle(in: session), WrappingKey.mechanism, template,
+                    in: session.handle, session.list)
+            }
+            attempts += 1
+            guard case .failure(let failure) = result, failure.isVague, attempts < 4 else { return try result.get() }
+            // What it left half made must not stay.
+            if let half = try find(id, in: session) { Objects.destroy(half, in: session) }
+        }
     }
 
     private func read(_ publicKey: CK_OBJECT_HANDLE, _ specification: KeySpecification, _ session: Token.Session)
@@ -227,7 +237,8 @@ package final class PKCS11Provider: HardwareProvider {
         -> [UInt8]
     {
         let secret = try wrapping.open(material.reference.withUnsafeBytes { Array($0) })
-        let count = material.specification.family == .oct ? secret.count : secret.withUnsafeBytes { Self.length(ofDER: $0) }
+        let count =
+            material.specification.family == .oct ? secret.count : secret.withUnsafeBytes { Self.length(ofDER: $0) }
         let exact = secret.withUnsafeBytes { SensitiveBytes($0[0..<min(count, $0.count)]) }
         let whole = KeyMaterial(
             specification: material.specification, publicKey: material.publicKey, reference: exact)

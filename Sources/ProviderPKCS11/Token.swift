@@ -70,18 +70,23 @@ package final class Token: @unchecked Sendable {
     ///
     /// - Throws: `.absent` while the token is away.
     func withSession<Value>(_ body: (Session) throws(TokenFailure) -> Value) throws(CryptoError) -> Value {
-        for attempt in 0..<2 {
+        for attempt in 0..<3 {
             let session = try borrow()
-            // After a failure an operation may still be open in the session: it is not used again.
+            // A session that cannot be brought to rest is not used again.
             var isSpent = false
             defer { giveBack(session, isSpent: isSpent) }
             do throws(TokenFailure) {
                 return try body(session)
             } catch {
-                isSpent = true
-                guard error.isLoss || (error.isVague && !isHealthy(session)) else { throw error.cryptoError }
+                isSpent = error.code == CK_RV(CKR_OPERATION_ACTIVE)
+                if error.isVague, isHealthy(session) {
+                    // Modules answer so when two threads come upon one object in the making: it is tried once more.
+                    if attempt == 0 { continue }
+                    throw error.cryptoError
+                }
+                guard error.isLoss || error.isVague else { throw error.cryptoError }
                 markLost(session.generation)
-                if attempt == 1 { throw .absent("the token answered \(error)") }
+                if attempt > 0 { throw .absent("the token answered \(error)") }
             }
         }
         throw .absent("the token was lost")
@@ -332,6 +337,7 @@ struct TokenFailure: Error, CustomStringConvertible {
     /// Could be the input or the token.
     var isVague: Bool {
         code == CK_RV(CKR_GENERAL_ERROR) || code == CK_RV(CKR_FUNCTION_FAILED) || code == CK_RV(CKR_HOST_MEMORY)
+            || code == CK_RV(CKR_TEMPLATE_INCONSISTENT)
     }
 
     var cryptoError: CryptoError {

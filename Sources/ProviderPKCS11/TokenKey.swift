@@ -87,6 +87,7 @@ package final class TokenKey: CryptoKey {
     package func decrypt(_ text: [UInt8], _ algorithm: KeyAlgorithm, _ parameters: CipherParameters) throws(CryptoError)
         -> SensitiveBytes
     {
+        if case .rsa(let bits) = material.specification, text.count != bits / 8 { throw .notAuthentic }
         do throws(CryptoError) {
             switch algorithm {
             case .aesKW, .ckmAESKeyWrap, .ckmAESKeyWrapPad: return try unwrap(text, algorithm)
