@@ -35,7 +35,11 @@ package struct AuditFilter: Sendable {
         if let until, event.time >= until { return false }
         if let vault {
             let resource = event.resourceID.lowercased()
-            guard resource.hasSuffix("/vaults/\(vault)") || resource.contains("/vaults/\(vault)/") else { return false }
+            guard
+                ["vaults", "managedhsms"].contains(where: {
+                    resource.hasSuffix("/\($0)/\(vault)") || resource.contains("/\($0)/\(vault)/")
+                })
+            else { return false }
         }
         return true
     }

@@ -116,7 +116,14 @@ package final class House: Sendable {
                 work: KeyWork(software: software, hardware: hardware?.keys, slow: pool, generation: generation),
                 statements: try await bootstrap.statementKey(),
                 authorities: AttestationAuthorities(
-                    configuration.attestationAuthorities, software: software, fetch: Self.fetch))
+                    configuration.attestationAuthorities, software: software, fetch: Self.fetch),
+                inspection: KeyInspection(
+                    vault: { vaults.vault($0, $1) },
+                    usage: { vault, name in
+                        Result { () throws(VaultError) in
+                            try Self.usage(of: name, in: vault, try Self.reader(store, keyring))
+                        }
+                    }))
             let management = Management(
                 authority: authority, subscription: instance.subscription, access: access, directory: directory,
                 keyring: keyring,
@@ -174,6 +181,26 @@ package final class House: Sendable {
     }
 
     // MARK: Parts
+
+    /// Walks the audit log for the uses of a key.
+    private static func usage(of name: ObjectName, in vault: Vault, _ reader: BarrierReader) throws(VaultError)
+        -> [ObjectVersion: KeyUsage]
+    {
+        let prefix = (vault.keysURL + name.key + "/").lowercased()
+        let filter = try AuditFilter(since: nil, until: nil, vault: vault.name.description)
+        var usage: [ObjectVersion: KeyUsage] = [:]
+        var after: UInt64 = 0
+        while true {
+            let page = try AuditPage(after: after, filter: filter, from: reader)
+            for event in page.events where event.status < 300 && KeyInspection.uses.contains(event.operationName) {
+                let id = event.objectID.lowercased()
+                guard id.hasPrefix(prefix), let version = ObjectVersion(id.dropFirst(prefix.count)) else { continue }
+                usage[version, default: KeyUsage()].add(event.time)
+            }
+            guard let last = page.last else { return usage }
+            after = last
+        }
+    }
 
     /// The keys of an attestation authority: at most 256 KiB within ten seconds, no redirects.
     private static func fetch(_ authority: AttestationAuthorities.Authority) async -> Result<[UInt8], VaultError> {

@@ -18,11 +18,13 @@ package struct Keys: Sendable {
     let work: KeyWork
     let statements: StatementKey
     let authorities: AttestationAuthorities
+    let inspection: KeyInspection
 
     package init(
         paging: Paging, backupKeys: BackupKeys, engine: CryptoEngine, work: KeyWork, statements: StatementKey,
-        authorities: AttestationAuthorities
+        authorities: AttestationAuthorities, inspection: KeyInspection
     ) {
+        self.inspection = inspection
         self.paging = paging
         self.statements = statements
         self.authorities = authorities
@@ -133,6 +135,9 @@ extension Keys {
             Operation(
                 "RandomBytesGet", .post, on: .managedHSM, "/rng", requires: .permission(.randomBytes),
                 since: .v7_3preview, run: randomBytes),
+            Operation(
+                "KeyInspect", .get, on: .management, "/strongroom/keys/{service}/{vault}/{key}",
+                requires: .atScope(.auditRead) { _ in nil }, run: inspect),
             Operation(
                 "KeySecureWrap", .post, on: Self.hosts, version + "/securewrapkey", "/keys/{key-name}/securewrapkey",
                 requires: .permission(.keysWrap), since: .v2026_04_01, run: secureOperation),
