@@ -161,7 +161,10 @@ struct LocalAudit {
     init(developmentFolder path: String) throws {
         let engine = try CryptoEngine()
         let folder = try DataFolder(existing: path)
-        try self.init(folder: folder, kek: try folder.key(create: false, engine: engine), engine: engine)
+        let source = try Barrier.kekSource(of: try Self.connection(folder)) ?? .key
+        let kek = try Unsealing.developmentKEK(
+            source, folder, try SoftwareModule(folder: folder, engine: engine).prepare(), engine)
+        try self.init(folder: folder, kek: kek, engine: engine)
     }
 
     init(configuration path: String) throws {

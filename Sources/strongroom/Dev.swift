@@ -58,13 +58,9 @@ struct Dev: AsyncParsableCommand {
         // The lock comes before anything is written, so that a second start changes nothing.
         let store = try openStore(folder.path, configuration.storage)
         configuration.token = try SoftwareModule(folder: folder, engine: engine).prepare()
-        let isNew = try Barrier.kekSource(of: try store.connection()) == nil
         let kek =
-            if case .token(let wrapped)? = try Barrier.kekSource(of: try store.connection()) {
-                try Unsealing.open(wrapped, configuration.token)
-            } else {
-                try folder.key(create: isNew, engine: engine)
-            }
+            try Unsealing.developmentKEK(
+                try Barrier.kekSource(of: try store.connection()), folder, configuration.token, engine)
         let house = try await openHouse(configuration, store: store, engine: engine, kek: kek, initializes: .key)
 
         let hosts =

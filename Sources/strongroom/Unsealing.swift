@@ -42,6 +42,20 @@ struct Unsealing {
         }
     }
 
+    /// The key of a folder of `dev`: a file, unless the folder was moved to another way of unsealing.
+    static func developmentKEK(
+        _ source: Barrier.KEKSource?, _ folder: DataFolder, _ token: @autoclosure () throws -> Token?,
+        _ engine: CryptoEngine
+    ) throws -> SensitiveBytes {
+        switch source {
+        case nil: try folder.key(create: true, engine: engine)
+        case .key?: try folder.key(create: false, engine: engine)
+        case .passphrase(let salt, let cost)?:
+            try engine.scrypt(try Passphrase.read("stdin"), salt: salt, cost: cost)
+        case .token(let wrapped)?: try open(wrapped, try token())
+        }
+    }
+
     static func open(_ wrapped: [UInt8], _ token: Token?) throws -> SensitiveBytes {
         guard let token else {
             throw CommandFailure.configuration(
