@@ -55,6 +55,7 @@ targets += room("Store", on: ["Domain"])
 targets += room("StoreSQLite", on: ["Domain", "Store", "CSQLite"])
 targets += room("Cryptography", on: ["Domain", "COpenSSL"])
 targets += room("ProviderOpenSSL", on: ["Domain", "Cryptography", "COpenSSL"])
+targets += room("X509", on: ["Domain", "Cryptography", "COpenSSL"])
 targets += room("ProviderPKCS11", on: ["Domain", "Threads", "Cryptography", "ProviderOpenSSL", "CPKCS11"])
 // walls
 targets += room("Barrier", on: ["Domain", "Store", "Cryptography"])
@@ -71,6 +72,12 @@ targets += room(
     "Keys",
     on: [
         "Domain", "Threads", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "Operations", "Objects", "Access",
+    ])
+targets += room(
+    "Certificates",
+    on: [
+        "Domain", "Threads", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "X509", "Operations", "Objects",
+        "Access", "Keys", "Secrets",
     ])
 targets += room("Login", on: ["Domain", "Threads", "Cryptography", "Barrier", "Identity", "Operations"])
 targets += room(
@@ -89,7 +96,7 @@ targets += room(
     on: [
         "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access",
         "Operations",
-        "Objects", "Secrets", "Keys", "Login", "Management", "HTTPServer", "Automation", "ProviderOpenSSL",
+        "Objects", "Secrets", "Keys", "Certificates", "Login", "Management", "HTTPServer", "Automation", "ProviderOpenSSL",
         "ProviderPKCS11", "HTTPSClient",
     ], with: nio)
 targets += [
@@ -158,8 +165,8 @@ targets += tests(
 targets += tests(
     "Keys",
     on: [
-        "Domain", "Audit", "Store", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "Operations", "Objects", "Keys",
-        "House", "StrongroomTesting",
+        "Domain", "Audit", "Store", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "Identity", "Operations",
+        "Objects", "Keys", "Automation", "House", "StrongroomTesting",
     ])
 targets += tests("Login", on: ["Domain", "Audit", "Operations", "House", "StrongroomTesting"])
 targets += tests(

@@ -16,6 +16,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "certificates.h"
 #include "keys.h"
 
 // Function-like macros do not import into Swift.

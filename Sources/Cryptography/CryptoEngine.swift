@@ -28,6 +28,8 @@ package final class CryptoEngine: @unchecked Sendable {
         guard let context = OSSL_LIB_CTX_new() else { throw .unavailable("library context") }
         self.context = context
         if requiresFIPS {
+            // The module's configuration, with its integrity check, is where libcrypto's own is.
+            OSSL_LIB_CTX_load_config(context, nil)
             guard OSSL_PROVIDER_load(context, "fips") != nil, OSSL_PROVIDER_load(context, "base") != nil,
                 OSSL_PROVIDER_load(context, "default") != nil,
                 EVP_set_default_properties(context, "fips=yes") == 1
@@ -37,7 +39,7 @@ package final class CryptoEngine: @unchecked Sendable {
         aes256GCM = aes
         guard let sha = EVP_MD_fetch(context, "SHA256", nil) else { throw .unavailable("SHA-256") }
         sha256 = sha
-        guard let scrypt = EVP_KDF_fetch(context, "SCRYPT", requiresFIPS ? "provider=default" : nil) else {
+        guard let scrypt = EVP_KDF_fetch(context, "SCRYPT", requiresFIPS ? "provider=default,-fips" : nil) else {
             throw .unavailable("scrypt")
         }
         scryptKDF = scrypt

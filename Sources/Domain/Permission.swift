@@ -8,6 +8,9 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     case keysRead, keysReadDeleted, keysCreate, keysImport, keysUpdate, keysDelete, keysRecover, keysPurge, keysBackup
     case keysRestore, keysEncrypt, keysDecrypt, keysSign, keysVerify, keysWrap, keysUnwrap, keysRotate
     case keyRotationPoliciesRead, keyRotationPoliciesWrite, keysRelease, randomBytes
+    case certificatesRead, certificatesCreate, certificatesImport, certificatesUpdate, certificatesDelete
+    case certificatesRecover, certificatesPurge, certificatesBackup, certificatesRestore, certificateContactsWrite
+    case certificateIssuersRead, certificateIssuersWrite, certificateIssuersDelete
     case roleAssignmentsRead, roleAssignmentsWrite, roleAssignmentsDelete
     case localAssignmentsRead, localAssignmentsWrite, localAssignmentsDelete, localDefinitionsRead
     case applicationsRead, applicationsWrite, applicationsDelete
@@ -46,6 +49,19 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .keyRotationPoliciesWrite: "Microsoft.KeyVault/vaults/keyrotationpolicies/write"
         case .keysRelease: "Microsoft.KeyVault/vaults/keys/release/action"
         case .randomBytes: "Microsoft.KeyVault/vaults/rng/action"
+        case .certificatesRead: "Microsoft.KeyVault/vaults/certificates/read"
+        case .certificatesCreate: "Microsoft.KeyVault/vaults/certificates/create/action"
+        case .certificatesImport: "Microsoft.KeyVault/vaults/certificates/import/action"
+        case .certificatesUpdate: "Microsoft.KeyVault/vaults/certificates/update/action"
+        case .certificatesDelete: "Microsoft.KeyVault/vaults/certificates/delete"
+        case .certificatesRecover: "Microsoft.KeyVault/vaults/certificates/recover/action"
+        case .certificatesPurge: "Microsoft.KeyVault/vaults/certificates/purge/action"
+        case .certificatesBackup: "Microsoft.KeyVault/vaults/certificates/backup/action"
+        case .certificatesRestore: "Microsoft.KeyVault/vaults/certificates/restore/action"
+        case .certificateContactsWrite: "Microsoft.KeyVault/vaults/certificatecontacts/write"
+        case .certificateIssuersRead: "Microsoft.KeyVault/vaults/certificatecas/read"
+        case .certificateIssuersWrite: "Microsoft.KeyVault/vaults/certificatecas/write"
+        case .certificateIssuersDelete: "Microsoft.KeyVault/vaults/certificatecas/delete"
         case .localAssignmentsRead: "Microsoft.KeyVault/managedHsm/roleAssignments/read/action"
         case .localAssignmentsWrite: "Microsoft.KeyVault/managedHsm/roleAssignments/write/action"
         case .localAssignmentsDelete: "Microsoft.KeyVault/managedHsm/roleAssignments/delete/action"
@@ -109,7 +125,9 @@ package enum Permission: UInt8, CaseIterable, Sendable {
             .keysDelete, .keysRecover, .keysPurge, .keysBackup, .keysRestore, .keysEncrypt, .keysDecrypt, .keysSign,
             .keysVerify, .keysWrap, .keysUnwrap, .keysRotate, .keyRotationPoliciesRead, .keyRotationPoliciesWrite,
             .keysRelease, .randomBytes, .localAssignmentsRead, .localAssignmentsWrite, .localAssignmentsDelete,
-            .localDefinitionsRead:
+            .localDefinitionsRead, .certificatesRead, .certificatesCreate, .certificatesImport, .certificatesUpdate,
+            .certificatesDelete, .certificatesRecover, .certificatesPurge, .certificatesBackup, .certificatesRestore,
+            .certificateContactsWrite, .certificateIssuersRead, .certificateIssuersWrite, .certificateIssuersDelete:
             true
         case .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete, .applicationsRead, .applicationsWrite,
             .applicationsDelete, .auditRead, .barrierRotate, .backupKeysExport, .backupKeysImport:

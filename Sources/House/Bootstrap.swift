@@ -79,6 +79,26 @@ struct Bootstrap {
         return key
     }
 
+    /// Names this server's objects in a token: two servers of one tenant must not take each other's for orphans.
+    func tokenName() async throws -> GUID {
+        let path = "token-name"
+        if let bytes = try reader.record(at: path) {
+            var record = ByteReader(bytes)
+            guard record.byte() == 1, let name = record.guid(), record.isAtEnd else {
+                throw VaultError.integrity(record: path)
+            }
+            return name
+        }
+        let name = GUID(random: random.bytes(16))
+        try await commit("TokenNameCreate", nil) { transaction throws(VaultError) in
+            var record = ByteWriter()
+            record.byte(1)
+            record.guid(name)
+            try transaction.put(record.bytes, at: path, in: .system)
+        }
+        return name
+    }
+
     /// Signs attestations and released keys.
     func statementKey() async throws -> StatementKey {
         if let stored = try StatementKey.load(from: reader, engine: engine) { return stored }

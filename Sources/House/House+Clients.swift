@@ -46,11 +46,15 @@ extension House {
     }
 
     /// Gives a principal local roles in every pool, outside of any call, where it has not got them yet.
-    package func grantInPools(_ roles: [String], to principal: GUID) async throws(HouseError) {
+    ///
+    /// - Parameter pools: nil for all.
+    package func grantInPools(_ roles: [String], to principal: GUID, pools: Set<VaultName>? = nil)
+        async throws(HouseError)
+    {
         do {
             let now = configuration.world.wall()
             let held = Set(access.all.filter { $0.principalID == principal }.map { "\($0.roleID) \($0.scope.key)" })
-            let assignments = vaults.all.filter { $0.service == .managedHSM }.flatMap { pool in
+            let assignments = vaults.all.filter { $0.service == .managedHSM && (pools?.contains($0.name) ?? true) }.flatMap { pool in
                 roles.compactMap { BuiltInRoles.role(named: $0) }.map { role in
                     RoleAssignment(
                         id: ownLane.newGUID(), principalID: principal, roleID: role.id, scope: pool.scopes.vault,

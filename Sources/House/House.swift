@@ -2,6 +2,7 @@ package import Access
 package import Audit
 package import Automation
 package import Barrier
+import Certificates
 package import Cryptography
 package import Domain
 import HTTPSClient
@@ -106,14 +107,16 @@ package final class House: Sendable {
             let generation = WorkPool(name: "key-generation", threads: 2, capacity: 64, niceness: 10)
             self.generation = generation
             let software = try OpenSSLProvider(engine)
-            let tenant = instance.tenant
+            let tokenName = configuration.token == nil ? instance.tenant : try await bootstrap.tokenName()
             let hardware = try configuration.token.map { token throws(CryptoError) in
-                try HardwareSetup(token, software: software, instance: tenant)
+                try HardwareSetup(token, software: software, instance: tokenName)
             }
             self.hardware = hardware
+            let keyWork = KeyWork(software: software, hardware: hardware?.keys, slow: pool, generation: generation)
+            let certificates = Certificates(paging: paging, backupKeys: backupKeys, engine: engine, work: keyWork)
             let keys = Keys(
                 paging: paging, backupKeys: backupKeys, engine: engine,
-                work: KeyWork(software: software, hardware: hardware?.keys, slow: pool, generation: generation),
+                work: keyWork,
                 statements: try await bootstrap.statementKey(),
                 authorities: AttestationAuthorities(
                     configuration.attestationAuthorities, software: software, fetch: Self.fetch),
@@ -132,7 +135,7 @@ package final class House: Sendable {
                     makeReader: { () throws(VaultError) in try Self.reader(store, keyring) },
                     witnessed: { () throws(VaultError) in try Self.witnessed(checkpointFile) },
                     publicKey: try checkpointKey.publicKey()), kek: kek, sealByToken: hardware?.sealing)
-            catalog = Catalog(secrets.operations + keys.operations + login.operations + management.operations)
+            catalog = Catalog(secrets.operations + keys.operations + certificates.operations + login.operations + management.operations)
             dispatcher = Dispatcher(
                 catalog: catalog, authority: authority, suffix: configuration.suffix,
                 subscription: instance.subscription,

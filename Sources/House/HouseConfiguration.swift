@@ -39,11 +39,14 @@ package struct HouseConfiguration: Sendable {
         package let isStrict: Bool
         package let service: Vault.Service
         package let sku: Vault.SKU
+        /// Who administers a pool from its first start with this configuration.
+        package let administrators: [GUID]
 
         package init(
             name: VaultName, service: Vault.Service = .vault, sku: Vault.SKU = .standard, retentionDays: Int = 90,
-            isPurgeProtected: Bool = false, isStrict: Bool = false
+            isPurgeProtected: Bool = false, isStrict: Bool = false, administrators: [GUID] = []
         ) {
+            self.administrators = administrators
             self.service = service
             self.sku = sku
             self.name = name

@@ -1,9 +1,9 @@
-import Domain
+package import Domain
 import Objects
-import Operations
+package import Operations
 
 /// The members of a body that create, import and update share, with the rules of the API.
-enum KeyParameters {
+package enum KeyParameters {
     static let longestTag = 256
     static let mostOperations = 32
 
@@ -79,6 +79,9 @@ enum KeyParameters {
         guard let policy else {
             throw .invalid("attributes.exportable", "an exportable key needs a release_policy")
         }
+        guard type.family != .okp else {
+            throw .invalid("attributes.exportable", "a key of type \(type.text) cannot be exportable")
+        }
         guard type.isHSM else {
             throw .invalid("attributes.exportable", "only keys in a hardware security module can be exportable")
         }
@@ -86,7 +89,7 @@ enum KeyParameters {
     }
 
     /// Which type a key has where it goes: pools hold HSM keys only, standard vaults none.
-    static func placed(_ type: KeyType, in vault: Vault) throws(VaultError) -> KeyType {
+    package static func placed(_ type: KeyType, in vault: Vault) throws(VaultError) -> KeyType {
         switch (vault.service, vault.sku) {
         case (.managedHSM, _):
             return type.inHSM

@@ -1,7 +1,7 @@
 package import Cryptography
 package import Domain
 import Objects
-import Operations
+package import Operations
 package import ProviderOpenSSL
 import Synchronization
 package import Threads
@@ -38,7 +38,7 @@ package final class KeyWork: Sendable {
         self.cache = cache
     }
 
-    func provider(of type: KeyType) throws(VaultError) -> any CryptoProvider {
+    package func provider(of type: KeyType) throws(VaultError) -> any CryptoProvider {
         guard type.isHSM else { return software }
         guard let hardware else {
             throw .badParameter(
@@ -50,7 +50,7 @@ package final class KeyWork: Sendable {
     // MARK: Using keys
 
     /// Runs one operation of a version's private or symmetric half, or of its public half where that suffices.
-    func use<Value: Sendable>(
+    package func use<Value: Sendable>(
         _ key: KeyVersion, _ version: ObjectVersion, for operation: KeyOperation, _ call: Call,
         _ work: @escaping @Sendable (any CryptoKey) throws(CryptoError) -> Value
     ) async throws(VaultError) -> Value {
@@ -82,7 +82,7 @@ package final class KeyWork: Sendable {
     }
 
     /// Makes or takes a key: never on an event loop unless it is a matter of microseconds.
-    func make<Value: Sendable>(
+    package func make<Value: Sendable>(
         _ specification: KeySpecification?, _ type: KeyType, _ call: Call,
         _ work: @escaping @Sendable (any CryptoProvider) throws(CryptoError) -> Value
     ) async throws(VaultError) -> Value {
@@ -112,7 +112,7 @@ package final class KeyWork: Sendable {
     }
 
     /// Other work of a provider that takes long.
-    func slowly<Value: Sendable>(_ call: Call, _ work: @escaping @Sendable () throws(CryptoError) -> Value)
+    package func slowly<Value: Sendable>(_ call: Call, _ work: @escaping @Sendable () throws(CryptoError) -> Value)
         async throws(VaultError) -> Value
     {
         try await run(slow, call, work)
@@ -135,7 +135,7 @@ package final class KeyWork: Sendable {
     }
 
     /// Drops what is kept ready of a version that was disabled, deleted or replaced.
-    func forget(_ version: ObjectVersion) { cache.drop(version) }
+    package func forget(_ version: ObjectVersion) { cache.drop(version) }
 }
 
 /// Keys that are parsed and ready. Bounded; what it drops is zeroed by its owner.

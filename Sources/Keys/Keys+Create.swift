@@ -126,6 +126,7 @@ extension Keys {
         do throws(VaultError) {
             let head = try await call.commit { transaction throws(VaultError) in
                 let old = try table.head(name, in: transaction)
+                if let old { try Self.requireUnmanaged(old) }
                 if let expected, old?.current.version != expected {
                     throw VaultError(.conflict, "The key was changed meanwhile. Try again.")
                 }

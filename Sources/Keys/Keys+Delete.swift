@@ -14,9 +14,12 @@ extension Keys {
         let now = call.now
         let work = work
         let object = try await call.commit { transaction throws(VaultError) in
+            if let head = try table.head(input.name, in: transaction) { try Self.requireUnmanaged(head) }
             let object = try table.delete(input.name, at: now, in: transaction)
             try KeySchedule(table).cancel(object.head.name, in: transaction)
-            work.forget(object.head.current.version)
+            for record in try table.allVersions(of: object.head, in: transaction, limit: .max) {
+                work.forget(record.version)
+            }
             return object
         }
         return try DeletedKeyBundle(table.vault, object)
@@ -35,6 +38,7 @@ extension Keys {
     func recover(_ input: NamedKey, _ call: Call) async throws(VaultError) -> KeyBundle {
         let table = try table(call)
         let head = try await call.commit { transaction throws(VaultError) in
+            if let object = try table.deleted(input.name, in: transaction) { try Self.requireUnmanaged(object.head) }
             let head = try table.recover(input.name, in: transaction)
             try KeySchedule(table).renew(head, isNew: false, in: transaction)
             return head
@@ -48,6 +52,7 @@ extension Keys {
     func purge(_ input: NamedKey, _ call: Call) async throws(VaultError) -> NoContent {
         let table = try table(call)
         let versions = try await call.commit { transaction throws(VaultError) in
+            if let object = try table.deleted(input.name, in: transaction) { try Self.requireUnmanaged(object.head) }
             let versions = try Self.hardwareVersions(of: input.name, table, in: transaction)
             try table.purge(input.name, in: transaction)
             return versions
@@ -111,5 +116,11 @@ extension Keys {
             for version in versions { hardware.provider.destroy(version.key.material, id: version.version.bytes) }
         }
         for version in versions { work.forget(version.version) }
+    }
+
+    /// The key of a certificate changes and goes with it.
+    static func requireUnmanaged(_ head: ObjectHead) throws(VaultError) {
+        guard try KeyVersion(head.current).isManaged else { return }
+        throw VaultError(.forbiddenByVault, "The key belongs to a certificate and is changed with it.")
     }
 }

@@ -160,6 +160,12 @@ extension Keys {
         guard material.specification.family == plan.type.family else {
             throw .invalid("key", "it is not of type \(plan.type.text)")
         }
+        if case .oct(let bits) = material.specification, KeySpecification.hmacSizes.contains(bits) {
+            guard !plan.operations.isEmpty, plan.operations.allSatisfy({ $0 == .sign || $0 == .verify }) else {
+                try? work.provider(of: plan.type).destroy(material, id: version.bytes)
+                throw .invalid("key.k", "a symmetric key has 128, 192 or 256 bits")
+            }
+        }
         let key = KeyVersion(
             type: plan.type, operations: plan.operations, material: material, isExportable: plan.isExportable,
             releasePolicy: plan.policy, origin: .imported)

@@ -9,7 +9,7 @@ package import Operations
 package struct Keys: Sendable {
     static let rotationCompanion = "key-rotation"
     static let scheduleCompanion = "key-schedule"
-    static let kind = ObjectKind(
+    package static let kind = ObjectKind(
         collection: "keys", noun: "key", title: "Key", notFound: .keyNotFound, purgeOperation: "KeyPurgeIfDue",
         companions: [rotationCompanion, scheduleCompanion])
 

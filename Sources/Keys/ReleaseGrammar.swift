@@ -82,8 +82,10 @@ struct ReleaseGrammar: Sendable {
         func parsed() throws(VaultError) -> Condition {
             switch (anyOf, allOf, claim) {
             case (let nodes?, nil, nil):
+                guard !nodes.isEmpty else { throw ReleaseGrammar.wrong("an anyOf is empty") }
                 return .anyOf(try nodes.mapTyped { node throws(VaultError) in try node.parsed() })
             case (nil, let nodes?, nil):
+                guard !nodes.isEmpty else { throw ReleaseGrammar.wrong("an allOf is empty") }
                 return .allOf(try nodes.mapTyped { node throws(VaultError) in try node.parsed() })
             case (nil, nil, let claim?):
                 guard let literal = equals ?? self.condition, equals == nil || self.condition == nil else {

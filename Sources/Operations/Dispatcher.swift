@@ -298,7 +298,9 @@ package final class Dispatcher: Sendable {
         return version
     }
 
-    private static let collections = ["secret-name": "secrets", "key-name": "keys"]
+    private static let collections = [
+        "secret-name": "secrets", "key-name": "keys", "certificate-name": "certificates",
+    ]
 
     private static func object(in request: Request) -> (name: ObjectName, collection: String)? {
         for (name, value) in request.parameters {

@@ -172,13 +172,11 @@ struct KeyImport {
         let pointer: OpaquePointer? = bytes.withUnsafeBytes { bytes in
             var start = bytes.bindMemory(to: UInt8.self).baseAddress
             let first = start
-            guard let key = d2i_AutoPrivateKey_ex(nil, &start, bytes.count, engine.context, nil) else { return nil }
+            guard let info = d2i_PKCS8_PRIV_KEY_INFO(nil, &start, bytes.count) else { return nil }
+            defer { PKCS8_PRIV_KEY_INFO_free(info) }
             // Nothing may follow.
-            guard let first, let start, start - first == bytes.count else {
-                EVP_PKEY_free(key)
-                return nil
-            }
-            return key
+            guard let first, let start, start - first == bytes.count else { return nil }
+            return EVP_PKCS82PKEY_ex(info, engine.context, nil)
         }
         ERR_clear_error()
         guard let pointer else { throw malformed("it is not PKCS #8") }

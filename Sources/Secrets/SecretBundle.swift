@@ -31,8 +31,12 @@ struct SecretBundle: OperationOutput {
         if showsValue { bundle.member("value", secret.value) }
         if let contentType = secret.contentType { bundle.member("contentType", contentType) }
         bundle.member("id", plain: vault.secretsURL, name.spelling, record.version)
+        if secret.isManaged {
+            bundle.member("kid", plain: vault.keysURL, name.spelling, record.version)
+        }
         ObjectJSON.writeAttributes(record.attributes, vault, version, to: &bundle)
         if let tags = record.tags ?? (alwaysShowsTags ? [] : nil) { ObjectJSON.writeTags(tags, to: &bundle) }
+        if secret.isManaged { bundle.member("managed", true) }
     }
 
     /// Changes with every change of this version, and with every new version.
@@ -51,15 +55,16 @@ struct SecretBundle: OperationOutput {
 /// A secret in a list: no value.
 enum SecretItem {
     static func write(
-        _ name: ObjectName, version shown: ObjectVersion?, _ record: ObjectRecord, _ contentType: String?,
+        _ name: ObjectName, version shown: ObjectVersion?, _ record: ObjectRecord, _ secret: SecretValue,
         _ vault: Vault, _ version: APIVersion, to list: inout JSONWriter,
         deleted: DeletedObject? = nil
     ) {
         list.object { item in
             item.member("id", plain: vault.secretsURL, name.spelling, shown)
-            if let contentType { item.member("contentType", contentType) }
+            if let contentType = secret.contentType { item.member("contentType", contentType) }
             ObjectJSON.writeAttributes(record.attributes, vault, version, to: &item)
             if let tags = record.tags { ObjectJSON.writeTags(tags, to: &item) }
+            if secret.isManaged { item.member("managed", true) }
             if let deleted { ObjectJSON.writeDeletion(deleted, Secrets.kind, vault, to: &item) }
         }
     }

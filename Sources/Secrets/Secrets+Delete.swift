@@ -16,7 +16,8 @@ extension Secrets {
         let table = try table(call)
         let now = call.now
         let object = try await call.commit { transaction throws(VaultError) in
-            try table.delete(input.name, at: now, in: transaction)
+            if let head = try table.head(input.name, in: transaction) { try Self.requireUnmanaged(head) }
+            return try table.delete(input.name, at: now, in: transaction)
         }
         return try DeletedSecretBundle(table.vault, object)
     }
@@ -38,7 +39,8 @@ extension Secrets {
     func recover(_ input: NamedSecret, _ call: Call) async throws(VaultError) -> SecretBundle {
         let table = try table(call)
         let head = try await call.commit { transaction throws(VaultError) in
-            try table.recover(input.name, in: transaction)
+            if let object = try table.deleted(input.name, in: transaction) { try Self.requireUnmanaged(object.head) }
+            return try table.recover(input.name, in: transaction)
         }
         return try SecretBundle(table.vault, head.name, head.current, showsValue: false)
     }
@@ -49,7 +51,10 @@ extension Secrets {
     /// - Source: Azure REST "Purge Deleted Secret".
     func purge(_ input: NamedSecret, _ call: Call) async throws(VaultError) -> NoContent {
         let table = try table(call)
-        try await call.commit { transaction throws(VaultError) in try table.purge(input.name, in: transaction) }
+        try await call.commit { transaction throws(VaultError) in
+            if let object = try table.deleted(input.name, in: transaction) { try Self.requireUnmanaged(object.head) }
+            try table.purge(input.name, in: transaction)
+        }
         return NoContent()
     }
 
@@ -62,5 +67,13 @@ extension Secrets {
             try table.purgeIfDue(input.name, at: now, in: transaction)
         }
         return NoContent()
+    }
+
+    /// The secret of a certificate changes and goes with it.
+    static func requireUnmanaged(_ head: ObjectHead) throws(VaultError) { try requireUnmanaged(head.current) }
+
+    static func requireUnmanaged(_ record: ObjectRecord) throws(VaultError) {
+        guard try SecretValue(record).isManaged else { return }
+        throw VaultError(.forbiddenByVault, "The secret belongs to a certificate and is changed with it.")
     }
 }

@@ -26,7 +26,7 @@ struct SecretList: OperationOutput {
         /// Part of the identifier in lists of versions only.
         var version: ObjectVersion?
         let record: ObjectRecord
-        let contentType: String?
+        let secret: SecretValue
         var deleted: DeletedObject?
     }
 
@@ -40,7 +40,7 @@ struct SecretList: OperationOutput {
             list.array("value") { list in
                 for item in items {
                     SecretItem.write(
-                        item.name, version: item.version, item.record, item.contentType, vault, call.apiVersion,
+                        item.name, version: item.version, item.record, item.secret, vault, call.apiVersion,
                         to: &list,
                         deleted: item.deleted)
                 }
@@ -94,7 +94,7 @@ extension Secrets {
             items: try records.mapTyped { record throws(VaultError) in
                 SecretList.Item(
                     name: name, version: record.version, record: record,
-                    contentType: try SecretValue(record).contentType)
+                    secret: try SecretValue(record))
             }, nextLink: link)
     }
 
@@ -124,6 +124,6 @@ extension Secrets {
 
     func item(_ head: ObjectHead, _ vault: Vault) throws(VaultError) -> SecretList.Item {
         SecretList.Item(
-            name: head.name, record: head.current, contentType: try SecretValue(head.current).contentType)
+            name: head.name, record: head.current, secret: try SecretValue(head.current))
     }
 }

@@ -33,7 +33,8 @@ extension Secrets {
             tags: input.parameters.tags?.sorted,
             payload: SecretValue(value: input.value, contentType: input.parameters.contentType).encoded())
         let head = try await call.commit { transaction throws(VaultError) in
-            try table.append(record, to: input.name, in: transaction)
+            if let old = try table.head(input.name, in: transaction) { try Self.requireUnmanaged(old) }
+            return try table.append(record, to: input.name, in: transaction)
         }
         return try SecretBundle(table.vault, head.name, record, showsValue: true)
     }

@@ -28,6 +28,7 @@ extension Secrets {
         let (head, record) = try await call.commit { transaction throws(VaultError) in
             try table.update(input.name, version: input.version, in: transaction) { record throws(VaultError) in
                 let changes = input.parameters
+                try Self.requireUnmanaged(record)
                 try record.attributes.apply(changes.attributes, at: now)
                 if let tags = changes.tags?.sorted { record.tags = tags }
                 if let contentType = changes.contentType {

@@ -7,7 +7,7 @@ package import Operations
 ///
 /// - Source: Azure REST, Key Vault Secrets, api-versions 7.0 to 2026-04-01.
 package struct Secrets: Sendable {
-    static let kind = ObjectKind(
+    package static let kind = ObjectKind(
         collection: "secrets", noun: "secret", title: "Secret", notFound: .secretNotFound,
         purgeOperation: "SecretPurgeIfDue")
 

@@ -22,7 +22,7 @@ struct Serve: AsyncParsableCommand {
             Members: dataFolder, suffix, listen {addresses, port, publicPort}, tls {certificate, privateKey},
             unseal {passphrase: "stdin" | "fd:N" | "credential:NAME"}, tenant, subscription, resourceGroup, location,
             vaults [{name, sku: "standard" | "premium", retentionDays, purgeProtection}],
-            pools [{name, retentionDays, purgeProtection}],
+            pools [{name, retentionDays, purgeProtection, administrators: [object ids]}],
             hsm {module, tokenLabel, pin: "stdin" | "fd:N" | "credential:NAME", sessions},
             attestation [{issuer, keysURL, caFile}], crypto {fips: "off" | "required"}, audit {durability: "synced" | "written"}.
             The certificate files are read again when they change, and on SIGHUP.
@@ -42,6 +42,11 @@ struct Serve: AsyncParsableCommand {
         configuration.token = try settings.token()
         let kek = try unsealing.kek(passphrase, token: configuration.token, engine: engine)
         let house = try await openHouse(configuration, store: store, engine: engine, kek: kek)
+        for pool in settings.vaults where pool.service == .managedHSM {
+            for principal in pool.administrators {
+                try await house.grantInPools(["Managed HSM Administrator"], to: principal, pools: [pool.name])
+            }
+        }
         if settings.auditDurability == "written" {
             StandardError.line("audit.durability is 'written': records of reads may be lost in a power cut")
         }

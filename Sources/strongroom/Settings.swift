@@ -86,21 +86,25 @@ struct Settings: Sendable {
         .VaultSettings]
     {
         let member = service == .vault ? "vaults" : "pools"
+        var names: Set<VaultName> = []
         return try list.map { vault in
             guard let name = VaultName(vault.name) else {
                 throw wrong("\(member).name", "'\(vault.name)' is not a valid name")
             }
             let days = vault.retentionDays ?? 90
             guard (7...90).contains(days) else { throw wrong("\(member).retentionDays", "it must be from 7 to 90") }
-            guard service == .vault || vault.sku == nil else {
-                throw wrong("pools.sku", "a pool has none")
+            guard service == .vault || vault.sku == nil else { throw wrong("pools.sku", "pools.administrators", "vaults.administrators", "a pool has none") }
+            guard service == .managedHSM || vault.administrators == nil else {
+                throw wrong("vaults.administrators", "only a pool has them")
             }
+            guard names.insert(name).inserted else { throw wrong("\(member).name", "'\(name)' stands twice") }
             guard let sku = vault.sku.map({ Vault.SKU(rawValue: $0) }) ?? .standard else {
                 throw wrong("vaults.sku", "it must be 'standard' or 'premium'")
             }
             return .init(
                 name: name, service: service, sku: sku, retentionDays: days,
-                isPurgeProtected: vault.purgeProtection ?? false, isStrict: true)
+                isPurgeProtected: vault.purgeProtection ?? false, isStrict: true,
+                administrators: vault.administrators ?? [])
         }
     }
 
@@ -257,6 +261,7 @@ extension Settings {
         struct Vault: Decodable {
             let name: String
             let sku: String?
+            let administrators: [GUID]?
             let retentionDays: Int?
             let purgeProtection: Bool?
         }
@@ -278,7 +283,7 @@ extension Settings {
             "tls.privateKey", "unseal", "unseal.passphrase", "tenant", "subscription", "resourceGroup", "location",
             "vaults",
             "vaults.name", "vaults.sku", "vaults.retentionDays", "vaults.purgeProtection", "pools", "pools.name",
-            "pools.sku", "pools.retentionDays", "pools.purgeProtection", "hsm", "hsm.module", "hsm.tokenLabel",
+            "pools.sku", "pools.administrators", "vaults.administrators", "pools.retentionDays", "pools.purgeProtection", "hsm", "hsm.module", "hsm.tokenLabel",
             "hsm.pin",
             "hsm.sessions", "attestation", "attestation.issuer", "attestation.keysURL", "attestation.caFile", "crypto",
             "crypto.fips", "audit", "audit.durability",

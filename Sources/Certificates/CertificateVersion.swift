@@ -1,0 +1,113 @@
+import Cryptography
+import Domain
+import Objects
+import Operations
+import X509
+
+/// What is particular to a version of a certificate: the payload of its record.
+struct CertificateVersion: Sendable {
+    /// DER.
+    let der: [UInt8]
+    /// DER, in the order kept.
+    let chain: [[UInt8]]
+    /// SHA-1 of the DER, for clients.
+    let thumbprint: [UInt8]
+    let subject: String
+
+    private static let format: UInt8 = 1
+
+    init(_ certificate: Certificate, chain: [Certificate], engine: CryptoEngine) throws(CryptoError) {
+        der = certificate.der
+        self.chain = chain.map(\.der)
+        thumbprint = try engine.sha1(certificate.der)
+        subject = certificate.subject
+    }
+
+    func encoded() -> [UInt8] {
+        var writer = ByteWriter(reserving: der.count + 256)
+        writer.byte(Self.format)
+        writer.blob(der)
+        writer.integer(UInt16(chain.count))
+        for certificate in chain { writer.blob(certificate) }
+        writer.blob(thumbprint)
+        writer.string(subject)
+        return writer.bytes
+    }
+
+    init(_ record: ObjectRecord) throws(VaultError) {
+        guard let version = Self(payload: record.payload) else {
+            throw .integrity(record: "certificate version \(record.version)")
+        }
+        self = version
+    }
+
+    private init?(payload: [UInt8]) {
+        var reader = ByteReader(payload)
+        guard reader.byte() == Self.format, let der = reader.blob(), let count = reader.integer(UInt16.self) else {
+            return nil
+        }
+        self.der = Array(der)
+        var chain: [[UInt8]] = []
+        for _ in 0..<count {
+            guard let certificate = reader.blob() else { return nil }
+            chain.append(Array(certificate))
+        }
+        self.chain = chain
+        guard let thumbprint = reader.blob(), let subject = reader.string(), reader.isAtEnd else { return nil }
+        self.thumbprint = Array(thumbprint)
+        self.subject = subject
+    }
+}
+
+/// A certificate that is being made.
+struct PendingCertificate: Codable, Sendable {
+    enum Status: String, Codable, Sendable { case inProgress, completed, cancelled, failed }
+
+    var status: Status
+    let requestID: GUID
+    /// DER.
+    let request: [UInt8]
+    let issuer: String
+    var issuerType: String?
+    /// What the finished certificate, its key and its secret will have.
+    let version: GUID
+    /// The payload of the key's record.
+    let key: [UInt8]
+    /// The key is that of the version before.
+    let reusesKey: Bool
+    let isEnabled: Bool
+    let tagNames: [String]
+    let tagValues: [String]
+    let keepsOrder: Bool
+    var cancellationRequested = false
+    var errorCode: String?
+    var errorMessage: String?
+
+    var tags: [ObjectRecord.Tag] { zip(tagNames, tagValues).map { ObjectRecord.Tag(name: $0, value: $1) } }
+
+    func write(name: ObjectName, vault: Vault, to writer: inout JSONWriter) {
+        let base = vault.url(of: "certificates") + name.spelling
+        writer.member("id", base + "/pending")
+        writer.object("issuer") { issuer in
+            issuer.member("name", self.issuer)
+            if let issuerType { issuer.member("cty", issuerType) }
+        }
+        writer.member("csr", Base64.encode(request))
+        writer.member("cancellation_requested", cancellationRequested)
+        writer.member("status", status.rawValue)
+        if status == .inProgress {
+            writer.member(
+                "status_details",
+                "Pending certificate created. Certificate request is in progress. This may take some time based on the issuer provider. "
+                    + "Please check again later.")
+        }
+        if status == .completed { writer.member("target", base) }
+        if let errorCode {
+            writer.object("error") { error in
+                error.member("code", errorCode)
+                error.member("message", errorMessage ?? "")
+            }
+        }
+        writer.member("request_id", ObjectVersion(requestID).description)
+    }
+}

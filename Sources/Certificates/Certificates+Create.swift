@@ -1,0 +1,290 @@
+import Barrier
+import Cryptography
+import Domain
+import Keys
+import Objects
+import Operations
+import ProviderOpenSSL
+import Secrets
+import X509
+
+extension Request {
+    /// The name of a certificate from the path.
+    func certificateName() throws(VaultError) -> ObjectName {
+        let name = try objectName("certificate-name")
+        guard !Certificates.reservedNames.contains(name.key) else {
+            throw .badParameter("The request URI contains an invalid name: \(name) is reserved.")
+        }
+        return name
+    }
+}
+
+struct CreateCertificate: OperationInput {
+    let name: ObjectName
+    let policy: CertificatePolicy?
+    let isEnabled: Bool
+    let tags: [ObjectRecord.Tag]
+    let keepsOrder: Bool
+
+    init(_ request: Request) throws(VaultError) {
+        struct Body: Decodable {
+            let policy: CertificatePolicy?
+            let attributes: AttributeParameters?
+            let tags: TagParameters?
+            let preserveCertOrder: Bool?
+        }
+        name = try request.certificateName()
+        let body = try Body.fromJSON(request.body)
+        try body.tags?.validate(longest: 256)
+        policy = body.policy
+        isEnabled = body.attributes?.enabled ?? true
+        tags = body.tags?.sorted ?? []
+        keepsOrder = body.preserveCertOrder ?? false
+    }
+
+    init(renewing name: ObjectName, isEnabled: Bool, tags: [ObjectRecord.Tag]) {
+        (self.name, self.isEnabled, self.tags) = (name, isEnabled, tags)
+        policy = nil
+        keepsOrder = false
+    }
+}
+
+extension Certificates {
+    /// Begins a certificate: makes its key and request, and hands it to the issuer. It is in progress until the issuer has answered.
+    ///
+    /// - Throws: `.pendingInProgress` while another is being made; `.conflict` when a key or a secret has the name.
+    /// - Source: Azure REST "Create Certificate".
+    func create(_ input: CreateCertificate, _ call: Call) async throws(VaultError) -> PendingOutput {
+        let tables = try tables(call)
+        let now = call.now
+        let reader = call.lane.reader
+        try requireFree(input.name, tables, in: reader)
+        let stored = try policy(of: input.name, tables, in: reader)
+        guard let wanted = input.policy ?? stored else {
+            throw .badParameter("A policy is needed to create the first version of a certificate.")
+        }
+        let policy = wanted.completed(at: now.epochSeconds)
+        try policy.validate(in: tables.vault)
+        try requireIssuer(policy, tables, in: reader)
+        let version = call.lane.newVersion()
+        let (key, reuses) = try await key(for: policy, version, input.name, tables, call)
+        let keyVersion = reuses ?? version
+        let request = try await sign(key, keyVersion, call) { [engine] signer throws(CryptoError) in
+            try CertificateBuilder(engine).request(policy.content, key: key.material.publicKey, signer: signer)
+        }
+        let pending = PendingCertificate(
+            status: .inProgress, requestID: call.lane.newGUID(), request: request, issuer: policy.issuerName,
+            issuerType: policy.issuer?.cty, version: version.value, key: key.encoded(), reusesKey: reuses != nil,
+            isEnabled: input.isEnabled, tagNames: input.tags.map(\.name), tagValues: input.tags.map(\.value),
+            keepsOrder: input.keepsOrder)
+        let record = try policy.encoded()
+        do throws(VaultError) {
+            try await call.commit { transaction throws(VaultError) in
+                try requireFree(input.name, tables, in: transaction)
+                try tables.certificates.putCompanion(Self.policyCompanion, of: input.name, record, in: transaction)
+                try put(pending, of: input.name, tables, in: transaction)
+                if policy.isRenewable {
+                    try enrollDuty(input.name, tables.vault, at: now).schedule(in: transaction)
+                }
+            }
+        } catch {
+            if reuses == nil { try? work.provider(of: key.type).destroy(key.material, id: version.bytes) }
+            throw error
+        }
+        return PendingOutput(pending: pending, name: input.name, vault: tables.vault, status: 202)
+    }
+
+    /// Nothing is in progress under the name, no deleted certificate has it, and no key or secret of its own.
+    func requireFree(_ name: ObjectName, _ tables: Tables, in reader: any RecordReader) throws(VaultError) {
+        if let pending = try pending(of: name, tables, in: reader), pending.status == .inProgress {
+            throw VaultError(
+                .pendingInProgress,
+                "A new key vault certificate can not be created or imported while a pending key vault certificate's status is inProgress.")
+        }
+        if let object = try tables.certificates.deleted(name, in: reader) { throw tables.certificates.taken(by: object) }
+        guard try tables.certificates.head(name, in: reader) == nil else { return }
+        for table in [tables.keys, tables.secrets] {
+            if try table.head(name, in: reader) != nil {
+                throw VaultError(
+                    .conflict, "A \(table.kind.noun) named \(name) exists in this vault; a certificate needs its name for itself.")
+            }
+            if let object = try table.deleted(name, in: reader) { throw table.taken(by: object) }
+        }
+    }
+
+    private func requireIssuer(_ policy: CertificatePolicy, _ tables: Tables, in reader: any RecordReader)
+        throws(VaultError)
+    {
+        let name = policy.issuerName.lowercased()
+        guard name != "self", name != "unknown" else { return }
+        guard try issuer(named: policy.issuerName, tables.vault, in: reader) != nil else {
+            throw .invalid("policy.issuer.name", "there is no issuer '\(policy.issuerName.prefix(128))' in this vault")
+        }
+    }
+
+    /// The key of a new version: the one before when the policy says so and it still fits, or a new one.
+    private func key(
+        for policy: CertificatePolicy, _ version: ObjectVersion, _ name: ObjectName, _ tables: Tables, _ call: Call
+    ) async throws(VaultError) -> (key: KeyVersion, reused: ObjectVersion?) {
+        let type = try policy.keyType(in: tables.vault)
+        let specification = try policy.specification()
+        if policy.reusesKey, let head = try tables.keys.head(name, in: call.lane.reader) {
+            let old = try KeyVersion(head.current)
+            if old.type == type, old.specification == specification { return (old, head.current.version) }
+        }
+        let material = try await work.make(specification, type, call) { provider throws(CryptoError) in
+            try provider.generate(specification, publicExponent: 65_537, id: version.bytes, isExportable: false)
+        }
+        let key = KeyVersion(
+            type: type, operations: policy.keyOperations, material: material, origin: .generated, isManaged: true)
+        return (key, nil)
+    }
+
+    /// Runs `body` with what signs for a key, wherever the key is.
+    func sign<Value: Sendable>(
+        _ key: KeyVersion, _ version: ObjectVersion, _ call: Call,
+        _ body: @escaping @Sendable (CertificateBuilder.Signer) throws(CryptoError) -> Value
+    ) async throws(VaultError) -> Value {
+        let software = work.software
+        return try await work.use(key, version, for: .sign, call) { opened throws(CryptoError) in
+            try body(
+                CertificateBuilder.Signer(key: opened, specification: key.specification) {
+                    software.digest($0, $1)
+                })
+        }
+    }
+
+    func enrollDuty(_ name: ObjectName, _ vault: Vault, at time: Timestamp) -> Duty {
+        Duty(
+            due: time, id: "certificate-enroll.\(vault.name).\(name.key)", operation: "CertificateEnroll",
+            vault: vault.name, parameters: ["certificate-name": name.spelling])
+    }
+
+    // MARK: The issuer's answer
+
+    /// The duty: asks the issuer for what is in progress, and keeps what it gives. Safe to repeat.
+    func enroll(_ input: NamedCertificate, _ call: Call) async throws(VaultError) -> NoContent {
+        let tables = try tables(call)
+        guard var pending = try pending(of: input.name, tables, in: call.lane.reader), pending.status == .inProgress,
+            let policy = try policy(of: input.name, tables, in: call.lane.reader)
+        else { return NoContent() }
+        call.concerns(objectID: tables.vault.url(of: "certificates") + input.name.spelling)
+        guard !pending.cancellationRequested else {
+            pending.status = .cancelled
+            return try await close(pending, input.name, tables, call)
+        }
+        guard policy.isSelfIssued else {
+            pending.status = .failed
+            pending.errorCode = "Certificate issuer error"
+            pending.errorMessage =
+                "The issuer '\(pending.issuer)' cannot be reached by this server: its provider has no connector here."
+            return try await close(pending, input.name, tables, call)
+        }
+        let certificate = try await selfSigned(pending, policy, tables, input.name, call)
+        _ = try await complete(pending, certificate, [], policy, input.name, tables, call)
+        return NoContent()
+    }
+
+    private func close(_ pending: PendingCertificate, _ name: ObjectName, _ tables: Tables, _ call: Call)
+        async throws(VaultError) -> NoContent
+    {
+        try await call.commit { transaction throws(VaultError) in
+            try put(pending, of: name, tables, in: transaction)
+        }
+        return NoContent()
+    }
+
+    func keyRecord(_ pending: PendingCertificate) throws(VaultError) -> KeyVersion {
+        try KeyVersion(
+            ObjectRecord(
+                version: ObjectVersion(pending.version),
+                attributes: ObjectAttributes(isEnabled: true, notBefore: nil, expires: nil, created: 0, updated: 0),
+                tags: nil, payload: pending.key))
+    }
+
+    private func selfSigned(
+        _ pending: PendingCertificate, _ policy: CertificatePolicy, _ tables: Tables, _ name: ObjectName, _ call: Call
+    ) async throws(VaultError) -> Certificate {
+        let key = try keyRecord(pending)
+        let signingVersion = try keyVersion(pending, name, tables, call)
+        var serial = call.lane.random.bytes(16)
+        serial[0] = serial[0] & 0x7F | 0x40
+        let (engine, now, number) = (engine, call.now, serial)
+        let months = CalendarPeriod("P\(policy.months)M")
+        return try await sign(key, signingVersion, call) { signer throws(CryptoError) in
+            try CertificateBuilder(engine).certificate(
+                policy.content, key: key.material.publicKey, issuer: nil, signer: signer, serialNumber: number,
+                notBefore: now - .minutes(10), notAfter: months?.end(after: now) ?? now)
+        }
+    }
+
+    /// The version under which the provider knows the key.
+    private func keyVersion(_ pending: PendingCertificate, _ name: ObjectName, _ tables: Tables, _ call: Call)
+        throws(VaultError) -> ObjectVersion
+    {
+        guard pending.reusesKey, let head = try tables.keys.head(name, in: call.lane.reader) else {
+            return ObjectVersion(pending.version)
+        }
+        return head.current.version
+    }
+
+    /// Writes certificate, key and secret as one version, and ends the pending operation.
+    func complete(
+        _ pending: PendingCertificate, _ certificate: Certificate, _ chain: [Certificate], _ policy: CertificatePolicy,
+        _ name: ObjectName, _ tables: Tables, _ call: Call
+    ) async throws(VaultError) -> CertificateBundle {
+        var closed = pending
+        closed.status = .completed
+        let trio = try trio(
+            ObjectVersion(pending.version), try keyRecord(pending), certificate, chain, policy,
+            isEnabled: pending.isEnabled, tags: pending.tags, at: call.now)
+        let (done, now) = (closed, call.now)
+        let head = try await call.commit { transaction throws(VaultError) in
+            guard let current = try self.pending(of: name, tables, in: transaction),
+                current.requestID == pending.requestID
+            else { throw VaultError(.conflict, "The pending certificate was changed meanwhile. Try again.") }
+            let head = try append(trio, to: name, tables, in: transaction)
+            try put(done, of: name, tables, in: transaction)
+            try schedule(head, policy, tables, at: now, in: transaction)
+            return head
+        }
+        return try CertificateBundle(tables.vault, head.name, head.current, policy: policy, hasPending: true)
+    }
+
+    // MARK: Three records
+
+    struct Trio: Sendable {
+        let certificate: ObjectRecord
+        let key: ObjectRecord
+        let secret: ObjectRecord
+    }
+
+    func trio(
+        _ version: ObjectVersion, _ key: KeyVersion, _ certificate: Certificate, _ chain: [Certificate],
+        _ policy: CertificatePolicy, isEnabled: Bool, tags: [ObjectRecord.Tag], at now: Timestamp
+    ) throws(VaultError) -> Trio {
+        let attributes = ObjectAttributes(
+            isEnabled: isEnabled, notBefore: certificate.notBefore.epochSeconds,
+            expires: certificate.notAfter.epochSeconds, created: now.epochSeconds, updated: now.epochSeconds)
+        do throws(CryptoError) {
+            let secret = try SecretContent(engine).make(key, certificate, chain, policy)
+            return Trio(
+                certificate: ObjectRecord(
+                    version: version, attributes: attributes, tags: tags,
+                    payload: try CertificateVersion(certificate, chain: chain, engine: engine).encoded()),
+                key: ObjectRecord(
+                    version: version, attributes: attributes, tags: tags.isEmpty ? nil : tags, payload: key.encoded()),
+                secret: ObjectRecord(
+                    version: version, attributes: attributes, tags: tags.isEmpty ? nil : tags,
+                    payload: secret.encoded()))
+        } catch { throw VaultError(error) }
+    }
+
+    func append(_ trio: Trio, to name: ObjectName, _ tables: Tables, in transaction: Transaction) throws(VaultError)
+        -> ObjectHead
+    {
+        _ = try tables.keys.append(trio.key, to: name, in: transaction)
+        _ = try tables.secrets.append(trio.secret, to: name, in: transaction)
+        return try tables.certificates.append(trio.certificate, to: name, in: transaction)
+    }
+}

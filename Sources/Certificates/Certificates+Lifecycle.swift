@@ -1,0 +1,352 @@
+import Barrier
+import Cryptography
+import Domain
+import FoundationEssentials
+import Keys
+import Objects
+import Operations
+import Store
+
+struct VersionedCertificate: OperationInput {
+    let name: ObjectName
+    let version: ObjectVersion?
+
+    init(_ request: Request) throws(VaultError) {
+        name = try request.certificateName()
+        version = try request.objectVersion("certificate-version")
+    }
+}
+
+struct UpdateCertificate: OperationInput {
+    let name: ObjectName
+    let version: ObjectVersion?
+    let isEnabled: Bool?
+    let tags: [ObjectRecord.Tag]?
+    let policy: CertificatePolicy?
+
+    init(_ request: Request) throws(VaultError) {
+        struct Body: Decodable {
+            let attributes: AttributeParameters?
+            let tags: TagParameters?
+            let policy: CertificatePolicy?
+        }
+        name = try request.certificateName()
+        version = try request.objectVersion("certificate-version")
+        let body = try Body.fromJSON(request.body)
+        try body.tags?.validate(longest: 256)
+        isEnabled = body.attributes?.enabled
+        tags = body.tags?.sorted
+        policy = body.policy
+    }
+}
+
+struct UpdatePolicy: OperationInput {
+    let name: ObjectName
+    let policy: CertificatePolicy
+
+    init(_ request: Request) throws(VaultError) {
+        name = try request.certificateName()
+        policy = try CertificatePolicy.fromJSON(request.body)
+    }
+}
+
+struct ListCertificates: OperationInput {
+    let page: Paging.Page
+
+    init(_ request: Request) throws(VaultError) { page = try Paging.Page(request) }
+}
+
+struct ListCertificateVersions: OperationInput {
+    let name: ObjectName
+    let page: Paging.Page
+
+    init(_ request: Request) throws(VaultError) {
+        name = try request.certificateName()
+        page = try Paging.Page(request)
+    }
+}
+
+extension Certificates {
+    /// - Source: Azure REST "Get Certificate".
+    func get(_ input: VersionedCertificate, _ call: Call) async throws(VaultError) -> CertificateBundle {
+        let tables = try tables(call)
+        let (head, record) = try tables.certificates.record(input.name, version: input.version, in: call.lane.reader)
+        guard input.version == nil else { return try CertificateBundle(tables.vault, head.name, record) }
+        return try CertificateBundle(
+            tables.vault, head.name, record, policy: try policy(of: input.name, tables, in: call.lane.reader),
+            hasPending: try pending(of: input.name, tables, in: call.lane.reader) != nil)
+    }
+
+    /// Changes whether a version is enabled, with its key and secret, and its tags.
+    ///
+    /// - Source: Azure REST "Update Certificate".
+    func update(_ input: UpdateCertificate, _ call: Call) async throws(VaultError) -> CertificateBundle {
+        let tables = try tables(call)
+        let now = call.now.epochSeconds
+        let work = work
+        let (head, record) = try await call.commit { transaction throws(VaultError) in
+            if let changes = input.policy { _ = try change(changes, input.name, tables, at: now, in: transaction) }
+            let (head, record) = try tables.certificates.update(input.name, version: input.version, in: transaction) {
+                record in apply(input, to: &record, at: now)
+                record.tags = input.tags ?? record.tags
+            }
+            for table in [tables.keys, tables.secrets] {
+                _ = try table.update(input.name, version: record.version, in: transaction) { record in
+                    apply(input, to: &record, at: now)
+                    if let tags = input.tags { record.tags = tags.isEmpty ? nil : tags }
+                }
+            }
+            if !record.attributes.isEnabled { work.forget(record.version) }
+            return (head, record)
+        }
+        return try CertificateBundle(
+            tables.vault, head.name, record,
+            policy: record.version == head.current.version
+                ? try policy(of: input.name, tables, in: call.lane.reader) : nil)
+    }
+
+    private func apply(_ input: UpdateCertificate, to record: inout ObjectRecord, at now: Int64) {
+        if let enabled = input.isEnabled { record.attributes.isEnabled = enabled }
+        record.attributes.updated = now
+    }
+
+    // MARK: Policy
+
+    /// - Source: Azure REST "Get Certificate Policy".
+    func getPolicy(_ input: NamedCertificate, _ call: Call) async throws(VaultError) -> PolicyOutput {
+        let tables = try tables(call)
+        guard let policy = try policy(of: input.name, tables, in: call.lane.reader),
+            try tables.certificates.deleted(input.name, in: call.lane.reader) == nil
+        else { throw tables.certificates.notFound(input.name, nil) }
+        return PolicyOutput(policy: policy, name: input.name, vault: tables.vault)
+    }
+
+    /// Merges what is given; in force for the next version.
+    ///
+    /// - Source: Azure REST "Update Certificate Policy".
+    func updatePolicy(_ input: UpdatePolicy, _ call: Call) async throws(VaultError) -> PolicyOutput {
+        let tables = try tables(call)
+        let now = call.now
+        let policy = try await call.commit { transaction throws(VaultError) in
+            let policy = try change(input.policy, input.name, tables, at: now.epochSeconds, in: transaction)
+            if let head = try tables.certificates.head(input.name, in: transaction) {
+                try schedule(head, policy, tables, at: now, in: transaction)
+            }
+            return policy
+        }
+        return PolicyOutput(policy: policy, name: input.name, vault: tables.vault)
+    }
+
+    private func change(
+        _ changes: CertificatePolicy, _ name: ObjectName, _ tables: Tables, at now: Int64, in transaction: Transaction
+    ) throws(VaultError) -> CertificatePolicy {
+        guard let old = try policy(of: name, tables, in: transaction),
+            try tables.certificates.deleted(name, in: transaction) == nil
+        else { throw tables.certificates.notFound(name, nil) }
+        let policy = old.merged(with: changes).completed(at: now)
+        try policy.validate(in: tables.vault, isImport: old.issuerName == CertificatePolicy.unknownIssuer)
+        try tables.certificates.putCompanion(Self.policyCompanion, of: name, try policy.encoded(), in: transaction)
+        return policy
+    }
+
+    // MARK: Lists
+
+    /// - Source: Azure REST "Get Certificates".
+    func list(_ input: ListCertificates, _ call: Call) async throws(VaultError) -> CertificateList {
+        let tables = try tables(call)
+        let marker = try paging.marker(input.page, list: "certificates", in: tables.vault)
+        var heads = try tables.certificates.heads(after: marker, limit: input.page.size + 1, in: call.lane.reader)
+        let link = try link(&heads, input.page, "/certificates", "certificates", tables.vault, call) { $0.name.key }
+        return CertificateList(
+            vault: tables.vault,
+            items: try heads.mapTyped { head throws(VaultError) in try CertificateList.Item(head.name, head.current) },
+            nextLink: link)
+    }
+
+    /// - Source: Azure REST "Get Certificate Versions".
+    func listVersions(_ input: ListCertificateVersions, _ call: Call) async throws(VaultError) -> CertificateList {
+        let tables = try tables(call)
+        let list = "certificates/\(input.name.key)/versions"
+        let marker = try paging.marker(input.page, list: list, in: tables.vault)
+        var (name, records) = try call.lane.reader.snapshot { () throws(VaultError) in
+            try tables.certificates.versions(input.name, after: marker, limit: input.page.size + 1, in: call.lane.reader)
+        }
+        let link = try link(&records, input.page, "/certificates/\(name)/versions", list, tables.vault, call) {
+            $0.version.description
+        }
+        return CertificateList(
+            vault: tables.vault,
+            items: try records.mapTyped { record throws(VaultError) in
+                try CertificateList.Item(name, record, version: record.version)
+            }, nextLink: link)
+    }
+
+    /// - Source: Azure REST "Get Deleted Certificates".
+    func listDeleted(_ input: ListCertificates, _ call: Call) async throws(VaultError) -> CertificateList {
+        let tables = try tables(call)
+        let list = "deletedcertificates"
+        let marker = try paging.marker(input.page, list: list, in: tables.vault)
+        var objects = try tables.certificates.deletedObjects(
+            after: marker, limit: input.page.size + 1, in: call.lane.reader)
+        let link = try link(&objects, input.page, "/deletedcertificates", list, tables.vault, call) { $0.head.name.key }
+        return CertificateList(
+            vault: tables.vault,
+            items: try objects.mapTyped { object throws(VaultError) in
+                try CertificateList.Item(object.head.name, object.head.current, deleted: object)
+            }, nextLink: link)
+    }
+
+    private func link<Element>(
+        _ elements: inout [Element], _ page: Paging.Page, _ path: String, _ list: String, _ vault: Vault, _ call: Call,
+        marker: (Element) -> String
+    ) throws(VaultError) -> String? {
+        guard elements.count > page.size else { return nil }
+        elements.removeLast()
+        return try paging.link(
+            after: marker(elements[elements.count - 1]), page: page, path: path, list: list, in: vault, call.apiVersion)
+    }
+
+    // MARK: Deletion
+
+    /// Soft-deletes a certificate with its key and secret.
+    ///
+    /// - Source: Azure REST "Delete Certificate".
+    func delete(_ input: NamedCertificate, _ call: Call) async throws(VaultError) -> DeletedCertificateBundle {
+        let tables = try tables(call)
+        let now = call.now
+        let work = work
+        let object = try await call.commit { transaction throws(VaultError) in
+            let object = try tables.certificates.delete(input.name, at: now, in: transaction)
+            _ = try tables.keys.delete(input.name, at: now, in: transaction)
+            _ = try tables.secrets.delete(input.name, at: now, in: transaction)
+            try unschedule(input.name, tables, in: transaction)
+            work.forget(object.head.current.version)
+            return object
+        }
+        return try deletedBundle(object, tables, call)
+    }
+
+    private func deletedBundle(_ object: DeletedObject, _ tables: Tables, _ call: Call) throws(VaultError)
+        -> DeletedCertificateBundle
+    {
+        DeletedCertificateBundle(
+            bundle: try CertificateBundle(
+                tables.vault, object.head.name, object.head.current,
+                policy: try policy(of: object.head.name, tables, in: call.lane.reader),
+                hasPending: try pending(of: object.head.name, tables, in: call.lane.reader) != nil), object: object)
+    }
+
+    /// - Source: Azure REST "Get Deleted Certificate".
+    func getDeleted(_ input: NamedCertificate, _ call: Call) async throws(VaultError) -> DeletedCertificateBundle {
+        let tables = try tables(call)
+        guard let object = try tables.certificates.deleted(input.name, in: call.lane.reader) else {
+            throw tables.certificates.deletedNotFound(input.name)
+        }
+        return try deletedBundle(object, tables, call)
+    }
+
+    /// - Source: Azure REST "Recover Deleted Certificate".
+    func recover(_ input: NamedCertificate, _ call: Call) async throws(VaultError) -> CertificateBundle {
+        let tables = try tables(call)
+        let now = call.now
+        let head = try await call.commit { transaction throws(VaultError) in
+            let head = try tables.certificates.recover(input.name, in: transaction)
+            _ = try tables.keys.recover(input.name, in: transaction)
+            _ = try tables.secrets.recover(input.name, in: transaction)
+            if let policy = try policy(of: input.name, tables, in: transaction) {
+                try schedule(head, policy, tables, at: now, in: transaction)
+            }
+            return head
+        }
+        return try CertificateBundle(
+            tables.vault, head.name, head.current, policy: try policy(of: input.name, tables, in: call.lane.reader),
+            hasPending: try pending(of: input.name, tables, in: call.lane.reader) != nil)
+    }
+
+    /// - Source: Azure REST "Purge Deleted Certificate".
+    func purge(_ input: NamedCertificate, _ call: Call) async throws(VaultError) -> NoContent {
+        let tables = try tables(call)
+        let versions = try await call.commit { transaction throws(VaultError) in
+            let versions = try hardwareVersions(input.name, tables, in: transaction)
+            try tables.certificates.purge(input.name, in: transaction)
+            try tables.keys.purge(input.name, in: transaction)
+            try tables.secrets.purge(input.name, in: transaction)
+            return versions
+        }
+        for (version, key) in versions { try work.provider(of: key.type).destroy(key.material, id: version.bytes) }
+        return NoContent()
+    }
+
+    /// The duty: purges what its retention has run out on. Key and secret have duties of their own.
+    func purgeIfDue(_ input: NamedCertificate, _ call: Call) async throws(VaultError) -> NoContent {
+        let tables = try tables(call)
+        let now = call.now
+        _ = try await call.commit { transaction throws(VaultError) in
+            try tables.certificates.purgeIfDue(input.name, at: now, in: transaction)
+        }
+        return NoContent()
+    }
+
+    private func hardwareVersions(_ name: ObjectName, _ tables: Tables, in reader: any RecordReader) throws(VaultError)
+        -> [(ObjectVersion, KeyVersion)]
+    {
+        guard let object = try tables.keys.deleted(name, in: reader) else { return [] }
+        return try tables.keys.allVersions(of: object.head, in: reader, limit: .max).mapTyped {
+            record throws(VaultError) in (record.version, try KeyVersion(record))
+        }.filter { $0.1.type.isHSM }
+    }
+
+    // MARK: Renewal
+
+    /// Replaces the duty of renewal by the one that follows from the newest version and the policy.
+    func schedule(
+        _ head: ObjectHead, _ policy: CertificatePolicy, _ tables: Tables, at now: Timestamp, in transaction: Transaction
+    ) throws(VaultError) {
+        try unschedule(head.name, tables, in: transaction)
+        let attributes = head.current.attributes
+        guard let start = attributes.notBefore, let end = attributes.expires,
+            let time = policy.renewalTime(
+                from: Timestamp(epochSeconds: start), to: Timestamp(epochSeconds: end))
+        else { return }
+        try renewDuty(head.name, tables.vault, at: time).schedule(in: transaction)
+        var record = ByteWriter()
+        record.byte(1)
+        record.integer(time.epochSeconds)
+        try tables.certificates.putCompanion(Self.scheduleCompanion, of: head.name, record.bytes, in: transaction)
+    }
+
+    private func unschedule(_ name: ObjectName, _ tables: Tables, in transaction: Transaction) throws(VaultError) {
+        guard let bytes = try tables.certificates.companion(Self.scheduleCompanion, of: name, in: transaction) else {
+            return
+        }
+        var reader = ByteReader(bytes)
+        guard reader.byte() == 1, let time = reader.integer(Int64.self), reader.isAtEnd else {
+            throw .integrity(record: "certificate-schedule/\(name.key)")
+        }
+        try renewDuty(name, tables.vault, at: Timestamp(epochSeconds: time)).cancel(in: transaction)
+        try tables.certificates.putCompanion(Self.scheduleCompanion, of: name, nil, in: transaction)
+    }
+
+    private func renewDuty(_ name: ObjectName, _ vault: Vault, at time: Timestamp) -> Duty {
+        Duty(
+            due: time, id: "certificate-renew.\(vault.name).\(name.key)", operation: "CertificateRenew",
+            vault: vault.name, parameters: ["certificate-name": name.spelling])
+    }
+
+    /// The duty: begins a new version by the stored policy. Does nothing while one is in progress. Safe to repeat.
+    func renew(_ input: NamedCertificate, _ call: Call) async throws(VaultError) -> NoContent {
+        let tables = try tables(call)
+        guard let head = try tables.certificates.head(input.name, in: call.lane.reader),
+            let policy = try policy(of: input.name, tables, in: call.lane.reader),
+            let start = head.current.attributes.notBefore, let end = head.current.attributes.expires,
+            let time = policy.renewalTime(
+                from: Timestamp(epochSeconds: start), to: Timestamp(epochSeconds: end)), time <= call.now,
+            try pending(of: input.name, tables, in: call.lane.reader)?.status != .inProgress
+        else { return NoContent() }
+        call.concerns(objectID: tables.vault.url(of: "certificates") + head.name.spelling)
+        _ = try await create(
+            CreateCertificate(
+                renewing: head.name, isEnabled: head.current.attributes.isEnabled, tags: head.current.tags ?? []), call)
+        return NoContent()
+    }
+}

@@ -1,0 +1,241 @@
+internal import COpenSSL
+package import Cryptography
+package import Domain
+
+/// An X.509 certificate (RFC 5280), read.
+package struct Certificate: Sendable, Hashable {
+    /// DER, as it came.
+    package let der: [UInt8]
+    package let notBefore: Timestamp
+    package let notAfter: Timestamp
+    /// RFC 2253 text, most specific part first.
+    package let subject: String
+    package let issuer: String
+    /// Big-endian, without leading zeros.
+    package let serialNumber: [UInt8]
+    /// Nil for a kind of key that this server does not have.
+    package let publicKey: PublicKey?
+    package let specification: KeySpecification?
+    package let isAuthority: Bool
+    /// Key usage, as the bits of RFC 5280 §4.2.1.3; nil when the extension is absent.
+    package let keyUsage: UInt32?
+    /// Object identifiers.
+    package let extendedKeyUsage: [String]
+    package let dnsNames: [String]
+    package let emails: [String]
+
+    /// - Throws: `.malformed` when it cannot be read, or when something follows it.
+    package init(der: [UInt8], engine: CryptoEngine) throws(CryptoError) {
+        let pointer = try X509Memory.parse(der, engine)
+        defer { X509_free(pointer) }
+        self.der = der
+        guard let start = X509Memory.time(X509_get0_notBefore(pointer)),
+            let end = X509Memory.time(X509_get0_notAfter(pointer))
+        else { throw .malformed("the validity of the certificate cannot be read") }
+        notBefore = start
+        notAfter = end
+        subject = X509Memory.text(of: X509_get_subject_name(pointer))
+        issuer = X509Memory.text(of: X509_get_issuer_name(pointer))
+        serialNumber = X509Memory.serial(pointer)
+        (publicKey, specification) = X509Memory.publicKey(X509_get0_pubkey(pointer))
+        isAuthority = X509_check_ca(pointer) == 1
+        let flags = X509_get_extension_flags(pointer)
+        guard flags & UInt32(EXFLAG_INVALID) == 0 else {
+            ERR_clear_error()
+            throw .malformed("an extension of the certificate cannot be read")
+        }
+        keyUsage = flags & UInt32(EXFLAG_KUSAGE) != 0 ? X509_get_key_usage(pointer) : nil
+        extendedKeyUsage = X509Memory.purposes(pointer)
+        (dnsNames, emails) = X509Memory.alternativeNames(pointer)
+        ERR_clear_error()
+    }
+
+    /// PEM (RFC 7468).
+    package var pem: String { PEM.encode(der, label: "CERTIFICATE") }
+
+    /// Whether `issuer` signed this certificate and is named as its issuer.
+    package func isIssued(by issuer: Certificate, engine: CryptoEngine) -> Bool {
+        guard let child = try? X509Memory.parse(der, engine) else { return false }
+        defer { X509_free(child) }
+        guard let parent = try? X509Memory.parse(issuer.der, engine) else { return false }
+        defer {
+            X509_free(parent)
+            ERR_clear_error()
+        }
+        return X509_check_issued(parent, child) == X509_V_OK && X509_verify(child, X509_get0_pubkey(parent)) == 1
+    }
+}
+
+/// Reads the parts of certificates out of libcrypto's structures.
+enum X509Memory {
+    static func parse(_ der: [UInt8], _ engine: CryptoEngine) throws(CryptoError) -> OpaquePointer {
+        guard der.count <= 1 << 20, var target = X509_new_ex(engine.context, nil) as OpaquePointer? else {
+            throw .malformed("certificate")
+        }
+        let parsed: Bool = der.withUnsafeBufferPointer { bytes in
+            var start = bytes.baseAddress
+            var pointer: OpaquePointer? = target
+            guard d2i_X509(&pointer, &start, bytes.count) != nil, let pointer else { return false }
+            target = pointer
+            return start == bytes.baseAddress! + bytes.count
+        }
+        guard parsed else {
+            ERR_clear_error()
+            throw .malformed("the certificate cannot be read")
+        }
+        return target
+    }
+
+    static func time(_ time: UnsafePointer<ASN1_TIME>?) -> Timestamp? {
+        var broken = tm()
+        guard let time, ASN1_TIME_to_tm(time, &broken) == 1 else { return nil }
+        let text = [broken.tm_year + 1_900, broken.tm_mon + 1, broken.tm_mday].map { Int($0) }
+        let days = CivilDate(year: Int64(text[0]), month: Int64(text[1]), day: Int64(text[2])).daysSinceEpoch
+        return Timestamp(
+            epochSeconds: days * 86_400 + Int64(broken.tm_hour) * 3_600 + Int64(broken.tm_min) * 60
+                + Int64(broken.tm_sec))
+    }
+
+    static func text(of name: OpaquePointer?) -> String {
+        guard let output = BIO_new(BIO_s_mem()) else { return "" }
+        defer { BIO_free(output) }
+        // RFC 2253 order and escapes, UTF-8 left as it is, ", " between parts as the service writes it.
+        let flags = UInt(XN_FLAG_SEP_CPLUS_SPC) | UInt(XN_FLAG_DN_REV) | UInt(ASN1_STRFLGS_ESC_2253)
+            | UInt(ASN1_STRFLGS_ESC_CTRL) | UInt(ASN1_STRFLGS_UTF8_CONVERT) | UInt(XN_FLAG_FN_SN)
+        guard X509_NAME_print_ex(output, name, 0, flags) >= 0 else { return "" }
+        var bytes: UnsafeMutablePointer<CChar>?
+        let count = strongroom_bio_bytes(output, &bytes)
+        guard count > 0, let bytes else { return "" }
+        return String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
+    }
+
+    static func serial(_ certificate: OpaquePointer) -> [UInt8] {
+        guard let number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), nil) else { return [] }
+        defer { BN_free(number) }
+        var bytes = [UInt8](repeating: 0, count: Int((BN_num_bits(number) + 7) / 8))
+        BN_bn2bin(number, &bytes)
+        return bytes
+    }
+
+    static func publicKey(_ key: OpaquePointer?) -> (PublicKey?, KeySpecification?) {
+        guard let key else { return (nil, nil) }
+        func number(_ name: String, _ size: Int?) -> [UInt8]? {
+            var number: OpaquePointer?
+            guard EVP_PKEY_get_bn_param(key, name, &number) == 1, let number else { return nil }
+            defer { BN_free(number) }
+            let count = size ?? Int((BN_num_bits(number) + 7) / 8)
+            var bytes = [UInt8](repeating: 0, count: count)
+            return BN_bn2binpad(number, &bytes, Int32(count)) == Int32(count) ? bytes : nil
+        }
+        defer { ERR_clear_error() }
+        if EVP_PKEY_is_a(key, "RSA") == 1, let n = number("n", nil), let e = number("e", nil) {
+            return (.rsa(n: n, e: e), .rsa(bits: Int(EVP_PKEY_get_bits(key))))
+        }
+        if EVP_PKEY_is_a(key, "ED25519") == 1 {
+            var bytes = [UInt8](repeating: 0, count: 32)
+            var count = 32
+            guard EVP_PKEY_get_raw_public_key(key, &bytes, &count) == 1 else { return (nil, nil) }
+            return (.ed25519(x: bytes), .ed25519)
+        }
+        guard EVP_PKEY_is_a(key, "EC") == 1 else { return (nil, nil) }
+        var name = [CChar](repeating: 0, count: 64)
+        var count = 0
+        guard EVP_PKEY_get_group_name(key, &name, name.count, &count) == 1 else { return (nil, nil) }
+        let curve: EllipticCurve? =
+            switch String(decoding: name[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) {
+            case "prime256v1", "P-256": .p256
+            case "secp384r1", "P-384": .p384
+            case "secp521r1", "P-521": .p521
+            case "secp256k1": .p256K
+            default: nil
+            }
+        guard let curve, let x = number("qx", curve.byteCount), let y = number("qy", curve.byteCount) else {
+            return (nil, nil)
+        }
+        return (.ec(curve, x: x, y: y), .ec(curve))
+    }
+
+    /// The object identifiers of the extended key usage.
+    static func purposes(_ certificate: OpaquePointer) -> [String] {
+        let index = X509_get_ext_by_NID(certificate, NID_ext_key_usage, -1)
+        guard index >= 0, let ext = X509_get_ext(certificate, index) else { return [] }
+        return listed(ext).compactMap { name in
+            guard let object = OBJ_txt2obj(name, 0) else { return nil }
+            defer { ASN1_OBJECT_free(object) }
+            var text = [CChar](repeating: 0, count: 128)
+            let count = OBJ_obj2txt(&text, 128, object, 1)
+            guard count > 0 else { return nil }
+            return String(decoding: text.prefix(Int(count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+    }
+
+    static func alternativeNames(_ certificate: OpaquePointer) -> (dns: [String], emails: [String]) {
+        let index = X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1)
+        guard index >= 0, let ext = X509_get_ext(certificate, index) else { return ([], []) }
+        var (dns, emails): ([String], [String]) = ([], [])
+        for name in listed(ext) {
+            if name.hasPrefix("DNS:") { dns.append(String(name.dropFirst(4))) }
+            if name.hasPrefix("email:") { emails.append(String(name.dropFirst(6))) }
+        }
+        return (dns, emails)
+    }
+
+    /// The parts of an extension as libcrypto prints them.
+    private static func listed(_ ext: OpaquePointer) -> [String] {
+        guard let output = BIO_new(BIO_s_mem()) else { return [] }
+        defer { BIO_free(output) }
+        guard X509V3_EXT_print(output, ext, 0, 0) == 1 else { return [] }
+        var bytes: UnsafeMutablePointer<CChar>?
+        let count = strongroom_bio_bytes(output, &bytes)
+        guard count > 0, let bytes else { return [] }
+        let text = String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
+        return text.split(separator: ",").map { part in
+            var part = part
+            while part.first == " " || part.first == "\n" { part.removeFirst() }
+            while part.last == " " || part.last == "\n" { part.removeLast() }
+            return String(part)
+        }
+    }
+}
+
+/// PEM (RFC 7468).
+package enum PEM {
+    package static func encode(_ der: [UInt8], label: String) -> String {
+        let text = Array(Base64.encode(der))
+        let lines = stride(from: 0, to: text.count, by: 64).map { String(text[$0..<min($0 + 64, text.count)]) }
+        return "-----BEGIN \(label)-----\n\(lines.joined(separator: "\n"))\n-----END \(label)-----\n"
+    }
+
+    /// The blocks of a text in their order; nil when one of them is broken.
+    package static func decode(_ text: String) -> [(label: String, der: [UInt8])]? {
+        var blocks: [(label: String, der: [UInt8])] = []
+        var label: String?
+        var body = ""
+        for line in text.split(whereSeparator: \.isNewline) {
+            let line = line.trimmingBlanks
+            if line.hasPrefix("-----BEGIN "), line.hasSuffix("-----") {
+                guard label == nil else { return nil }
+                label = String(line.dropFirst(11).dropLast(5))
+                body = ""
+            } else if line.hasPrefix("-----END "), line.hasSuffix("-----") {
+                guard let begun = label, begun == line.dropFirst(9).dropLast(5), let der = Base64.decode(body) else {
+                    return nil
+                }
+                blocks.append((begun, der))
+                label = nil
+            } else if label != nil {
+                body += line
+            }
+        }
+        return label == nil ? blocks : nil
+    }
+}
+
+extension Substring {
+    fileprivate var trimmingBlanks: Substring {
+        var text = self
+        while text.first == " " || text.first == "\t" { text.removeFirst() }
+        while text.last == " " || text.last == "\t" { text.removeLast() }
+        return text
+    }
+}
