@@ -13,7 +13,10 @@ struct CertificateBundle: OperationOutput {
     var hasPending = false
     var status: UInt16 = 200
 
-    init(_ vault: Vault, _ name: ObjectName, _ record: ObjectRecord, policy: CertificatePolicy? = nil, hasPending: Bool = false)
+    init(
+        _ vault: Vault, _ name: ObjectName, _ record: ObjectRecord, policy: CertificatePolicy? = nil,
+        hasPending: Bool = false
+    )
         throws(VaultError)
     {
         self.vault = vault

@@ -122,7 +122,8 @@ struct CertificatePolicy: Codable, Sendable {
                     trigger: .init(lifetime_percentage: 80, days_before_expiry: nil),
                     action: .init(action_type: isRenewable ? "AutoRenew" : "EmailContacts"))
             ]
-        policy.attributes = Attributes(enabled: attributes?.enabled ?? true, created: attributes?.created ?? now, updated: now)
+        policy.attributes = Attributes(
+            enabled: attributes?.enabled ?? true, created: attributes?.created ?? now, updated: now)
         return policy
     }
 
@@ -233,7 +234,8 @@ struct CertificatePolicy: Codable, Sendable {
         }
         for purpose in x509_props?.ekus ?? [] {
             let arcs = purpose.split(separator: ".", omittingEmptySubsequences: false)
-            guard purpose.utf8.count <= 128, arcs.count >= 2, arcs.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy(\.isASCIIDigit) })
+            guard purpose.utf8.count <= 128, arcs.count >= 2,
+                arcs.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy(\.isASCIIDigit) })
             else { throw .invalid("policy.x509_props.ekus", "'\(purpose.prefix(32))' is not an object identifier") }
         }
     }
@@ -247,7 +249,8 @@ struct CertificatePolicy: Codable, Sendable {
         case (nil, let days?):
             guard (1...(months * 27)).contains(days) else {
                 throw .invalid(
-                    "policy.lifetime_actions", "days_before_expiry must be from 1 to \(months * 27), validity_months times 27")
+                    "policy.lifetime_actions",
+                    "days_before_expiry must be from 1 to \(months * 27), validity_months times 27")
             }
         default:
             throw .invalid("policy.lifetime_actions", "a trigger is lifetime_percentage or days_before_expiry")
@@ -317,7 +320,8 @@ struct CertificatePolicy: Codable, Sendable {
     }
 
     init(record: [UInt8], at key: String) throws(VaultError) {
-        guard record.first == 1, let policy = try? JSONDecoder().decode(Self.self, from: Data(record.dropFirst())) else {
+        guard record.first == 1, let policy = try? JSONDecoder().decode(Self.self, from: Data(record.dropFirst()))
+        else {
             throw .integrity(record: key)
         }
         self = policy
@@ -358,7 +362,9 @@ struct CertificatePolicy: Codable, Sendable {
                         if let value = action.trigger?.lifetime_percentage {
                             trigger.member("lifetime_percentage", value)
                         }
-                        if let value = action.trigger?.days_before_expiry { trigger.member("days_before_expiry", value) }
+                        if let value = action.trigger?.days_before_expiry {
+                            trigger.member("days_before_expiry", value)
+                        }
                     }
                     entry.object("action") { $0.member("action_type", action.action?.action_type ?? "") }
                 }

@@ -99,14 +99,18 @@ extension Certificates {
         if let pending = try pending(of: name, tables, in: reader), pending.status == .inProgress {
             throw VaultError(
                 .pendingInProgress,
-                "A new key vault certificate can not be created or imported while a pending key vault certificate's status is inProgress.")
+                "A new key vault certificate can not be created or imported while a pending key vault certificate's status is inProgress."
+            )
         }
-        if let object = try tables.certificates.deleted(name, in: reader) { throw tables.certificates.taken(by: object) }
+        if let object = try tables.certificates.deleted(name, in: reader) {
+            throw tables.certificates.taken(by: object)
+        }
         guard try tables.certificates.head(name, in: reader) == nil else { return }
         for table in [tables.keys, tables.secrets] {
             if try table.head(name, in: reader) != nil {
                 throw VaultError(
-                    .conflict, "A \(table.kind.noun) named \(name) exists in this vault; a certificate needs its name for itself.")
+                    .conflict,
+                    "A \(table.kind.noun) named \(name) exists in this vault; a certificate needs its name for itself.")
             }
             if let object = try table.deleted(name, in: reader) { throw table.taken(by: object) }
         }

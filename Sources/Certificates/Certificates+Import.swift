@@ -128,7 +128,9 @@ extension Certificates {
                         material, try software.importKey(.pkcs8(key), id: version.bytes, isExportable: false)
                     )
                 } catch {
-                    if case .malformed(let reason) = error { throw CertificateMaterial.invalid("The private key: \(reason).") }
+                    if case .malformed(let reason) = error {
+                        throw CertificateMaterial.invalid("The private key: \(reason).")
+                    }
                     throw VaultError(error)
                 }
             }
@@ -137,8 +139,9 @@ extension Certificates {
         guard content.certificate.publicKey == checked.publicKey else {
             throw CertificateMaterial.invalid("The private key does not belong to the certificate.")
         }
-        guard !content.certificate.isAuthority || content.certificate.keyUsage == nil
-            || content.certificate.extendedKeyUsage.isEmpty == false
+        guard
+            !content.certificate.isAuthority || content.certificate.keyUsage == nil
+                || content.certificate.extendedKeyUsage.isEmpty == false
         else { throw CertificateMaterial.invalid("One or more X.509 properties are invalid.") }
         guard content.certificate.notAfter > now else {
             throw CertificateMaterial.invalid("One or more X.509 properties are invalid. The certificate has expired.")
@@ -238,7 +241,9 @@ extension Certificates {
     /// Rounded up to whole months.
     private static func months(_ certificate: Certificate) -> Int {
         for count in 1...1_200 {
-            if let period = CalendarPeriod("P\(count)M"), period.end(after: certificate.notBefore) >= certificate.notAfter {
+            if let period = CalendarPeriod("P\(count)M"),
+                period.end(after: certificate.notBefore) >= certificate.notAfter
+            {
                 return count
             }
         }

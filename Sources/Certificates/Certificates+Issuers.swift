@@ -128,7 +128,8 @@ extension Certificates {
     }
 
     private func decode(_ bytes: [UInt8], _ key: String) throws(VaultError) -> Stored {
-        guard bytes.first == 1, let stored = try? JSONDecoder().decode(Stored.self, from: Data(bytes.dropFirst())) else {
+        guard bytes.first == 1, let stored = try? JSONDecoder().decode(Stored.self, from: Data(bytes.dropFirst()))
+        else {
             throw .integrity(record: key)
         }
         return stored
@@ -193,7 +194,9 @@ extension Certificates {
                 }
                 issuer.provider = provider
             }
-            if let id = changes.credentials?.account_id { issuer.credentials = .init(account_id: id, pwd: issuer.credentials?.pwd) }
+            if let id = changes.credentials?.account_id {
+                issuer.credentials = .init(account_id: id, pwd: issuer.credentials?.pwd)
+            }
             if let password = changes.credentials?.pwd {
                 issuer.credentials = .init(account_id: issuer.credentials?.account_id, pwd: password)
             }

@@ -87,7 +87,8 @@ extension Certificates {
         let (head, record) = try await call.commit { transaction throws(VaultError) in
             if let changes = input.policy { _ = try change(changes, input.name, tables, at: now, in: transaction) }
             let (head, record) = try tables.certificates.update(input.name, version: input.version, in: transaction) {
-                record in apply(input, to: &record, at: now)
+                record in
+                apply(input, to: &record, at: now)
                 record.tags = input.tags ?? record.tags
             }
             for table in [tables.keys, tables.secrets] {
@@ -169,7 +170,8 @@ extension Certificates {
         let list = "certificates/\(input.name.key)/versions"
         let marker = try paging.marker(input.page, list: list, in: tables.vault)
         var (name, records) = try call.lane.reader.snapshot { () throws(VaultError) in
-            try tables.certificates.versions(input.name, after: marker, limit: input.page.size + 1, in: call.lane.reader)
+            try tables.certificates.versions(
+                input.name, after: marker, limit: input.page.size + 1, in: call.lane.reader)
         }
         let link = try link(&records, input.page, "/certificates/\(name)/versions", list, tables.vault, call) {
             $0.version.description
@@ -300,7 +302,8 @@ extension Certificates {
 
     /// Replaces the duty of renewal by the one that follows from the newest version and the policy.
     func schedule(
-        _ head: ObjectHead, _ policy: CertificatePolicy, _ tables: Tables, at now: Timestamp, in transaction: Transaction
+        _ head: ObjectHead, _ policy: CertificatePolicy, _ tables: Tables, at now: Timestamp,
+        in transaction: Transaction
     ) throws(VaultError) {
         try unschedule(head.name, tables, in: transaction)
         let attributes = head.current.attributes

@@ -1,12 +1,12 @@
+import Barrier
 package import Cryptography
 import Domain
+import FoundationEssentials
 package import Keys
 package import Objects
 package import Operations
 import Secrets
 import Store
-import Barrier
-import FoundationEssentials
 import X509
 
 /// The certificates of a vault: the data plane of Azure Key Vault certificates. Each version is a certificate, a key and a secret of one
@@ -93,7 +93,8 @@ extension Certificates {
         lifecycle + making + contactsAndIssuers + [
             Operation(scheduled: "CertificateEnroll", requires: .certificatesCreate, run: enroll),
             Operation(scheduled: "CertificateRenew", requires: .certificatesCreate, run: renew),
-            Operation(scheduled: "CertificatePurgeIfDue", requires: .certificatesPurge, destroys: true, run: purgeIfDue),
+            Operation(
+                scheduled: "CertificatePurgeIfDue", requires: .certificatesPurge, destroys: true, run: purgeIfDue),
         ]
     }
 
@@ -103,17 +104,20 @@ extension Certificates {
         let deleted = "/deletedcertificates/{certificate-name}"
         let since = APIVersion.v7_0preview
         return [
-            Operation("CertificateGet", .get, name, version, requires: .permission(.certificatesRead), since: since, run: get),
+            Operation(
+                "CertificateGet", .get, name, version, requires: .permission(.certificatesRead), since: since, run: get),
             Operation(
                 "CertificateUpdate", .patch, name, version, requires: .permission(.certificatesUpdate), since: since,
                 run: update),
             Operation(
-                "CertificateList", .get, "/certificates", requires: .permission(.certificatesRead), since: since, run: list),
+                "CertificateList", .get, "/certificates", requires: .permission(.certificatesRead), since: since,
+                run: list),
             Operation(
                 "CertificateListVersions", .get, name + "/versions", requires: .permission(.certificatesRead),
                 since: since, run: listVersions),
             Operation(
-                "CertificateDelete", .delete, name, requires: .permission(.certificatesDelete), since: since, run: delete),
+                "CertificateDelete", .delete, name, requires: .permission(.certificatesDelete), since: since,
+                run: delete),
             Operation(
                 "CertificateListDeleted", .get, "/deletedcertificates", requires: .permission(.certificatesRead),
                 since: since, run: listDeleted),
@@ -173,10 +177,12 @@ extension Certificates {
         let since = APIVersion.v7_0preview
         return [
             Operation(
-                "CertificateContactsGet", .get, contacts, requires: .permission(.certificateContactsWrite), since: since,
+                "CertificateContactsGet", .get, contacts, requires: .permission(.certificateContactsWrite),
+                since: since,
                 run: getContacts),
             Operation(
-                "CertificateContactsSet", .put, contacts, requires: .permission(.certificateContactsWrite), since: since,
+                "CertificateContactsSet", .put, contacts, requires: .permission(.certificateContactsWrite),
+                since: since,
                 run: setContacts),
             Operation(
                 "CertificateContactsDelete", .delete, contacts, requires: .permission(.certificateContactsWrite),

@@ -54,13 +54,14 @@ extension House {
         do {
             let now = configuration.world.wall()
             let held = Set(access.all.filter { $0.principalID == principal }.map { "\($0.roleID) \($0.scope.key)" })
-            let assignments = vaults.all.filter { $0.service == .managedHSM && (pools?.contains($0.name) ?? true) }.flatMap { pool in
-                roles.compactMap { BuiltInRoles.role(named: $0) }.map { role in
-                    RoleAssignment(
-                        id: ownLane.newGUID(), principalID: principal, roleID: role.id, scope: pool.scopes.vault,
-                        created: now, createdBy: principal)
-                }
-            }.filter { !held.contains("\($0.roleID) \($0.scope.key)") }
+            let assignments = vaults.all.filter { $0.service == .managedHSM && (pools?.contains($0.name) ?? true) }
+                .flatMap { pool in
+                    roles.compactMap { BuiltInRoles.role(named: $0) }.map { role in
+                        RoleAssignment(
+                            id: ownLane.newGUID(), principalID: principal, roleID: role.id, scope: pool.scopes.vault,
+                            created: now, createdBy: principal)
+                    }
+                }.filter { !held.contains("\($0.roleID) \($0.scope.key)") }
             guard !assignments.isEmpty else { return }
             var event = AuditEvent(
                 time: now, operationName: "RoleAssignmentPut", status: 201, correlationID: ownLane.nextRequestID())

@@ -135,7 +135,9 @@ package final class House: Sendable {
                     makeReader: { () throws(VaultError) in try Self.reader(store, keyring) },
                     witnessed: { () throws(VaultError) in try Self.witnessed(checkpointFile) },
                     publicKey: try checkpointKey.publicKey()), kek: kek, sealByToken: hardware?.sealing)
-            catalog = Catalog(secrets.operations + keys.operations + certificates.operations + login.operations + management.operations)
+            catalog = Catalog(
+                secrets.operations + keys.operations + certificates.operations + login.operations
+                    + management.operations)
             dispatcher = Dispatcher(
                 catalog: catalog, authority: authority, suffix: configuration.suffix,
                 subscription: instance.subscription,

@@ -222,7 +222,7 @@ package final class PKCS11Provider: HardwareProvider {
     {
         guard material.reference.count > 0 else { throw .unavailable("Wrapping a key of this type") }
         guard probes.wrapsExactly else { return try exportThroughServer(material, wrappedBy: key) }
-        return  try token.withSession { session throws(TokenFailure) in
+        return try token.withSession { session throws(TokenFailure) in
             let newborn = try Objects.unwrap(
                 material.reference.withUnsafeBytes { Array($0) }, by: try wrapping.handle(in: session),
                 WrappingKey.mechanism,

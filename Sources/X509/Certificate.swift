@@ -100,7 +100,8 @@ enum X509Memory {
         guard let output = BIO_new(BIO_s_mem()) else { return "" }
         defer { BIO_free(output) }
         // RFC 2253 order and escapes, UTF-8 left as it is, ", " between parts as the service writes it.
-        let flags = UInt(XN_FLAG_SEP_CPLUS_SPC) | UInt(XN_FLAG_DN_REV) | UInt(ASN1_STRFLGS_ESC_2253)
+        let flags =
+            UInt(XN_FLAG_SEP_CPLUS_SPC) | UInt(XN_FLAG_DN_REV) | UInt(ASN1_STRFLGS_ESC_2253)
             | UInt(ASN1_STRFLGS_ESC_CTRL) | UInt(ASN1_STRFLGS_UTF8_CONVERT) | UInt(XN_FLAG_FN_SN)
         guard X509_NAME_print_ex(output, name, 0, flags) >= 0 else { return "" }
         var bytes: UnsafeMutablePointer<CChar>?

@@ -44,7 +44,9 @@ package struct CertificateContent: Sendable {
     /// Whether libcrypto's configuration syntax would take it as one value.
     private static func isPlain(_ text: String) -> Bool {
         (1...2_048).contains(text.utf8.count)
-            && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F && !",\"\\$#".unicodeScalars.contains($0) }
+            && text.unicodeScalars.allSatisfy {
+                $0.value > 0x20 && $0.value != 0x7F && !",\"\\$#".unicodeScalars.contains($0)
+            }
     }
 
     /// - Returns: an X509_NAME that the caller frees.
@@ -53,7 +55,9 @@ package struct CertificateContent: Sendable {
         do throws(CryptoError) {
             // The text begins with the most specific part, the name with the most general one.
             for (attribute, value) in try DistinguishedName.parse(subject).reversed() {
-                guard X509_NAME_add_entry_by_txt(name, attribute, MBSTRING_UTF8, value, Int32(value.utf8.count), -1, 0) == 1
+                guard
+                    X509_NAME_add_entry_by_txt(name, attribute, MBSTRING_UTF8, value, Int32(value.utf8.count), -1, 0)
+                        == 1
                 else {
                     ERR_clear_error()
                     throw .malformed("'\(attribute)' in the subject is not valid")
@@ -141,7 +145,9 @@ package enum DistinguishedName {
             default: value.append(byte)
             }
         }
-        guard let decoded = String(validating: value, as: UTF8.self) else { throw .malformed("the subject is not UTF-8") }
+        guard let decoded = String(validating: value, as: UTF8.self) else {
+            throw .malformed("the subject is not UTF-8")
+        }
         return decoded
     }
 }

@@ -7,6 +7,7 @@ import HTTPServer
 import House
 import Identity
 import NIOSSL
+import Operations
 import Store
 import StoreSQLite
 

@@ -93,7 +93,7 @@ struct Settings: Sendable {
             }
             let days = vault.retentionDays ?? 90
             guard (7...90).contains(days) else { throw wrong("\(member).retentionDays", "it must be from 7 to 90") }
-            guard service == .vault || vault.sku == nil else { throw wrong("pools.sku", "pools.administrators", "vaults.administrators", "a pool has none") }
+            guard service == .vault || vault.sku == nil else { throw wrong("pools.sku", "a pool has none") }
             guard service == .managedHSM || vault.administrators == nil else {
                 throw wrong("vaults.administrators", "only a pool has them")
             }
@@ -283,7 +283,8 @@ extension Settings {
             "tls.privateKey", "unseal", "unseal.passphrase", "tenant", "subscription", "resourceGroup", "location",
             "vaults",
             "vaults.name", "vaults.sku", "vaults.retentionDays", "vaults.purgeProtection", "pools", "pools.name",
-            "pools.sku", "pools.administrators", "vaults.administrators", "pools.retentionDays", "pools.purgeProtection", "hsm", "hsm.module", "hsm.tokenLabel",
+            "pools.sku", "pools.administrators", "vaults.administrators", "pools.retentionDays",
+            "pools.purgeProtection", "hsm", "hsm.module", "hsm.tokenLabel",
             "hsm.pin",
             "hsm.sessions", "attestation", "attestation.issuer", "attestation.keysURL", "attestation.caFile", "crypto",
             "crypto.fips", "audit", "audit.durability",
