@@ -158,6 +158,7 @@ extension Keys {
             try provider.importKey(source, id: version.bytes, isExportable: plan.isExportable)
         }
         guard material.specification.family == plan.type.family else {
+            try? work.provider(of: plan.type).destroy(material, id: version.bytes)
             throw .invalid("key", "it is not of type \(plan.type.text)")
         }
         if case .oct(let bits) = material.specification, KeySpecification.hmacSizes.contains(bits) {

@@ -92,6 +92,8 @@ extension Keys {
                 operations.map({ $0.contains("encrypt") || $0.contains("wrapKey") }) ?? (key["use"]?.text != "sig"),
                 let n = key["n"]?.text.flatMap({ Base64.decodeURL($0) }), (256...1_024).contains(n.count),
                 let e = key["e"]?.text.flatMap({ Base64.decodeURL($0) }), (1...8).contains(e.count),
+                // SP 800-56B §6.4.1: an odd modulus, an odd exponent above one.
+                (n.last ?? 0) & 1 == 1, (e.last ?? 0) & 1 == 1, e.drop(while: { $0 == 0 }) != [1],
                 let opened = try? work.software.openPublic(.rsa(n: n, e: e))
             else { continue }
             return (id, opened)
