@@ -1,4 +1,4 @@
-"""Measures Strongroom beside nginx and the disk, in one run, and shows the numbers beside the goals."""
+"""Measures Strongroom beside nginx, the disk, OpenSSL and SoftHSM, in one run, and shows the numbers beside the goals."""
 
 import contextlib
 import datetime
@@ -13,10 +13,16 @@ import sys
 import tempfile
 import time
 
+import keys
 import report
 from programs import HERE, BenchmarkError, Disk, Nginx, Strongroom, cipher, foreign_cpu_seconds, wrk, wrk_seed
 
-PARTS = ["rest", "start", "list", "get", "random", "set"]
+# Which yardsticks a part is held against, one number each. Several are one after the other: the rate of doing all of them.
+YARDSTICKS = {
+    "get": {"ratio": ["nginx"]}, "random": {"ratio": ["nginx"]}, "set": {"ratio": ["disk"]}, **keys.YARDSTICKS,
+}
+LOADS = ["get", "random", "set", *keys.PARTS]
+PARTS = ["rest", "start", "list", *LOADS]
 NAMES_TO_LIST = 10_000
 
 
@@ -71,13 +77,14 @@ def listing(server):
     return seconds
 
 
-def rounds(server, nginx, disk, settings):
-    """The yardsticks and the calls by turns; each ratio is taken within a round, so that a slow minute hurts both."""
-    only, seconds, token = settings["only"], settings["seconds"], server.token()
+def all_runs(server, nginx, folder, settings):
+    """What can be run in a round, in its order: a yardstick comes before the parts that are held against it."""
+    seconds, token, disk = settings["seconds"], server.token(), Disk(folder)
 
     def load(script):
-        return lambda: wrk(script, server.url(), seconds, server, token, settings["secrets"])
+        return lambda: wrk(script, server.url(), seconds, server, token=token, secrets=settings["secrets"])
 
+    disk.start()
     runs = {
         "nginx": lambda: wrk("static", nginx.url(), seconds, nginx),
         "get": load("get-one"),
@@ -85,8 +92,19 @@ def rounds(server, nginx, disk, settings):
         "disk": lambda: {"rate": disk.syncs(min(3, seconds))},
         "set": load("set"),
     }
-    yardsticks = {"get": "nginx", "random": "nginx", "set": "disk"}
-    wanted = [part for part in runs if part in only or any(yardsticks.get(other) == part for other in only)]
+    return runs | keys.runs(server, folder, seconds) if set(keys.PARTS) & set(settings["only"]) else runs
+
+
+def one_after_the_other(rates):
+    return 1 / sum(1 / rate for rate in rates)
+
+
+def rounds(server, nginx, runs, settings):
+    """The yardsticks and the calls by turns; each ratio is taken within a round, so that a slow minute hurts both."""
+    needed = set(settings["only"])
+    for part in settings["only"]:
+        needed.update(*YARDSTICKS.get(part, {}).values())
+    wanted = [part for part in runs if part in needed]
     measured = {part: [] for part in wanted}
     for number in range(settings["rounds"]):
         for part in wanted:
@@ -95,8 +113,8 @@ def rounds(server, nginx, disk, settings):
             result = runs[part]()
             foreign = foreign_cpu_seconds(server.pids + nginx.pids) - foreign
             result["others"] = foreign / (time.monotonic() - begin) / os.cpu_count()
-            if part in yardsticks:
-                result["ratio"] = result["rate"] / measured[yardsticks[part]][-1]["rate"]
+            for name, yardsticks in YARDSTICKS.get(part, {}).items():
+                result[name] = result["rate"] / one_after_the_other(measured[other][-1]["rate"] for other in yardsticks)
             measured[part].append(result)
             say(f"round {number + 1}, {part}: " + ", ".join(f"{key} {value:.2f}" for key, value in result.items()))
     return {
@@ -127,13 +145,12 @@ def measure(binary, settings, folder, running):
     if "list" in only:
         seed(server, "list", NAMES_TO_LIST)
         results["list"] = {"seconds": statistics.median(listing(server) for _ in range(3))}
-    if {"get", "random", "set"} & set(only):
-        nginx, disk = Nginx(folder / "nginx"), Disk(folder)
+    if set(LOADS) & set(only):
+        nginx = Nginx(folder / "nginx")
         running.callback(nginx.close)
         nginx.start()
-        disk.start()
         tls = {"strongroom": cipher(server.port), "nginx": cipher(nginx.port)}
-        results |= rounds(server, nginx, disk, settings)
+        results |= rounds(server, nginx, all_runs(server, nginx, folder, settings), settings)
         results["after"] = {"resident": server.resident_mib}
     return results, tls
 

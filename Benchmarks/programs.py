@@ -125,10 +125,10 @@ class Strongroom:
     def tls(self):
         return ssl.create_default_context(cafile=self.data / "ca.pem")
 
-    def url(self, vault="demo"):
-        return f"https://{vault}.vault.localhost:{self.port}"
+    def url(self, name="demo", service="vault"):
+        return f"https://{name}.{service}.localhost:{self.port}"
 
-    def token(self):
+    def token(self, service="vault"):
         """A token of the client in client.env, from the server's own token endpoint."""
         lines = (self.data / "client.env").read_text().splitlines()
         client = dict(shlex.split(line)[0].split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
@@ -136,18 +136,18 @@ class Strongroom:
             "grant_type": "client_credentials",
             "client_id": client["AZURE_CLIENT_ID"],
             "client_secret": client["AZURE_CLIENT_SECRET"],
-            "scope": f"https://vault.localhost:{self.port}/.default",
+            "scope": f"https://{service}.localhost:{self.port}/.default",
         })
         url = f"https://login.localhost:{self.port}/{client['AZURE_TENANT_ID']}/oauth2/v2.0/token"
         with urllib.request.urlopen(url, form.encode(), context=self.tls, timeout=30) as answer:
             return json.load(answer)["access_token"]
 
-    def client(self, vault="demo"):
-        return Client(f"{vault}.vault.localhost", self.port, self.tls, self.token())
+    def client(self, name="demo", service="vault"):
+        return Client(f"{name}.{service}.localhost", self.port, self.tls, self.token(service))
 
 
 class Client:
-    """One keep-alive connection to a vault."""
+    """One keep-alive connection to a vault or a pool."""
 
     def __init__(self, host, port, tls, token):
         self.connection = http.client.HTTPSConnection(host, port, context=tls, timeout=30)
@@ -225,26 +225,40 @@ def cipher(port):
             return f"{secure.version()} {secure.cipher()[0]}"
 
 
-def wrk_command(script, url, seconds):
-    return ["wrk", f"-t{THREADS}", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", f"{script}.lua", url]
+class Wrk:
+    """A script of the folder wrk/ on its way; `variables` are its environment, each with BENCH_ before its name."""
+
+    def __init__(self, script, url, seconds, connections=CONNECTIONS, timeout=10, **variables):
+        self.script = script
+        self.process = subprocess.Popen(
+            ["wrk", f"-t{THREADS}", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{timeout}s",
+             "-s", f"{script}.lua", url],
+            cwd=HERE / "wrk", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, **{f"BENCH_{name.upper()}": str(value) for name, value in variables.items()}})
+
+    def result(self):
+        """Waits for its end; gives what `done` of common.lua says. `throttled` requests are not among the refused."""
+        output = self.process.communicate()[0]
+        results = [line.partition(" ")[2] for line in output.splitlines() if line.startswith("RESULT ")]
+        if self.process.returncode or not results:
+            raise BenchmarkError(f"wrk {self.script} failed: {output}")
+        result = json.loads(results[0])
+        if result["refused"] or result["broken"]:
+            raise BenchmarkError(f"wrk {self.script}: not every request was answered well: {result}")
+        return result
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
 
-def wrk_environment(token, secrets):
-    return {**os.environ, "BENCH_TOKEN": token, "BENCH_SECRETS": str(secrets), "BENCH_THREADS": str(THREADS)}
-
-
-def wrk(script, url, seconds, server, token="", secrets=1):
+def wrk(script, url, seconds, server, **options):
     """Runs a script of the folder wrk/; gives rate, latencies in milliseconds and the server's CPU per request."""
     begin = cpu_seconds(server.pids)
-    run = subprocess.run(
-        wrk_command(script, url, seconds), cwd=HERE / "wrk", env=wrk_environment(token, secrets),
-        capture_output=True, text=True)
+    result = Wrk(script, url, seconds, **options).result()
     used = cpu_seconds(server.pids) - begin
-    results = [line.partition(" ")[2] for line in run.stdout.splitlines() if line.startswith("RESULT ")]
-    if run.returncode or not results:
-        raise BenchmarkError(f"wrk {script} failed: {run.stdout}{run.stderr}")
-    result = json.loads(results[0])
-    if not result["requests"] or result["refused"] or result["broken"]:
+    if not result["requests"] or result["throttled"]:
         raise BenchmarkError(f"wrk {script}: not every request was answered well: {result}")
     return {
         "rate": result["requests"] / result["duration"] * 1e6,
@@ -256,19 +270,17 @@ def wrk(script, url, seconds, server, token="", secrets=1):
 
 def wrk_seed(url, token, secrets):
     """Runs the script `seed` until each of its threads has said that all its secrets are answered."""
-    with subprocess.Popen(
-            wrk_command("seed", url, 600), cwd=HERE / "wrk", env=wrk_environment(token, secrets),
-            stdout=subprocess.PIPE, text=True) as run:
-        try:
-            finished = 0
-            for line in run.stdout:
-                finished += line.startswith("SEEDED")
-                if finished == THREADS:
-                    run.send_signal(signal.SIGINT)  # wrk would wait for its time to pass
-                    break
-            run.stdout.read()
-        finally:
-            run.kill()
+    run = Wrk("seed", url, 600, token=token, secrets=secrets, threads=THREADS)
+    try:
+        finished = 0
+        for line in run.process.stdout:
+            finished += line.startswith("SEEDED")
+            if finished == THREADS:
+                run.process.send_signal(signal.SIGINT)  # wrk would wait for its time to pass
+                break
+        run.process.stdout.read()
+    finally:
+        run.close()
     if finished < THREADS:
         raise BenchmarkError("seeding did not end within ten minutes")
 

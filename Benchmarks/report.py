@@ -15,10 +15,24 @@ GOALS = [
     ("memory at rest, no secrets", "rest", "empty", "<", 60, "MiB"),
     ("memory at rest, {secrets:,} secrets", "rest", "full", "<", 60, "MiB"),
     ("listing {names:,} names by pages of 25", "list", "seconds", "<", 1, "s"),
+    ("RS256: of nginx and OpenSSL", "rs256", "ratio", ">=", 0.80, ""),
+    ("RSA-OAEP-256 decrypt: of nginx and OpenSSL", "decrypt", "ratio", ">=", 0.80, ""),
+    ("ES256: of nginx and OpenSSL", "es256", "ratio", ">=", 0.45, ""),
+    ("A256GCM in the HSM: of nginx and OpenSSL", "gcm", "ratio", ">=", 0.45, ""),
+    ("RS256 in the HSM: of SoftHSM in process", "hsm-rs256", "ratio", ">=", 0.80, ""),
+    ("ES256 in the HSM: of SoftHSM in process", "hsm-es256", "ratio", ">=", 0.80, ""),
+    ("P-256 keys created, durable", "create", "rate", ">=", 1000, "/s"),
+    ("GET beside key creation, signatures: p99", "beside", "p99", "<", 10, "ms"),
 ]
 TITLES = {
     "nginx": "nginx, static 300 bytes", "get": "GET, one name", "random": "GET, random names",
     "set": "SET, random names", "disk": "fdatasync, one writer",
+    "openssl-rsa": "openssl speed, rsa2048", "rs256": "RS256, RSA 2048", "decrypt": "RSA-OAEP-256 decrypt",
+    "openssl-ec": "openssl speed, ecdsap256", "es256": "ES256, P-256",
+    "openssl-gcm": "openssl speed, aes-256-gcm", "gcm": "A256GCM, oct-HSM",
+    "softhsm-rsa": "SoftHSM in process, RSA", "hsm-rs256": "RS256, RSA-HSM 2048",
+    "softhsm-ec": "SoftHSM in process, P-256", "hsm-es256": "ES256, EC-HSM P-256",
+    "create": "create of P-256 keys", "beside": "GET beside other work",
 }
 
 
@@ -41,16 +55,19 @@ def show(report):
     print(f"\nStrongroom {report['revision']} on {machine['cores']} x {machine['cpu']}, "
           f"load at start {machine['load']:.2f}")
     tls = [f"{name} {suite}" for name, suite in machine["tls"].items()]
-    print(", ".join([f"{settings['rounds']} rounds of {settings['seconds']} s", "32 connections",
+    print(", ".join([f"{settings['rounds']} rounds of {settings['seconds']} s", "32 connections unless said otherwise",
                      f"{settings['secrets']:,} secrets", *tls]) + "\n")
     if any(part in results for part in TITLES):
-        print(f"{'median of rounds':26}{'rate/s':>10}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}"
+        print(f"{'median of rounds':26}{'rate/s':>10}{'ratio':>8}{'both':>8}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}"
               "   each round's rate")
     for part, title in TITLES.items():
         if row := results.get(part):
-            cells = [("rate", 10, 0), ("ratio", 8, 2), ("p50", 9, 2), ("p99", 9, 2), ("cpu", 9, 1)]
+            cells = [("rate", 10, 0), ("ratio", 8, 2), ("both", 8, 2), ("p50", 9, 2), ("p99", 9, 2), ("cpu", 9, 1)]
             print(f"{title:26}" + "".join(cell(row, *place) for place in cells)
                   + "   " + " ".join(f"{rate:,.0f}" for rate in row["rates"]))
+    if row := results.get("beside"):
+        print(f"beside the GET: {row['created']:.2f} RSA-4096 keys/s, {row['throttled']:.0f} refused with 429; "
+              f"{row['signed']:,.0f} RS256/s")
     if "disk_use" in results:
         print(f"\ndata folder after seeding: {results['disk_use']['mib']:.0f} MiB", end="")
     if "after" in results:

@@ -1,7 +1,7 @@
 -- Shared by the scripts of this folder. wrk runs each script once in its main state and once in every thread.
 
 local bench = {
-    secrets = tonumber(os.getenv("BENCH_SECRETS")),
+    secrets = tonumber(os.getenv("BENCH_SECRETS") or 1),
     token = os.getenv("BENCH_TOKEN"),
     threads = {},
 }
@@ -13,13 +13,15 @@ function bench.setup(thread)
     table.insert(bench.threads, thread)
 end
 
--- One line of JSON for bench.py; times in microseconds.
+-- One line of JSON for programs.py; times in microseconds. A script may count answers of 429 in the global `throttled`.
 function bench.done(summary, latency, requests)
-    local errors = summary.errors
+    local errors, throttled = summary.errors, 0
+    for _, thread in ipairs(bench.threads) do throttled = throttled + (thread:get("throttled") or 0) end
     io.write(string.format(
-        'RESULT {"requests": %d, "duration": %d, "p50": %d, "p99": %d, "broken": %d, "refused": %d}\n',
+        'RESULT {"requests": %d, "duration": %d, "p50": %d, "p99": %d, '
+            .. '"broken": %d, "refused": %d, "throttled": %d}\n',
         summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
-        errors.connect + errors.read + errors.write + errors.timeout, errors.status))
+        errors.connect + errors.read + errors.write + errors.timeout, errors.status - throttled, throttled))
 end
 
 -- The start of a request for a secret; what follows the name is the same for all.
