@@ -96,7 +96,8 @@ targets += room(
     on: [
         "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access",
         "Operations",
-        "Objects", "Secrets", "Keys", "Certificates", "Login", "Management", "HTTPServer", "Automation", "ProviderOpenSSL",
+        "Objects", "Secrets", "Keys", "Certificates", "Login", "Management", "HTTPServer", "Automation",
+        "ProviderOpenSSL",
         "ProviderPKCS11", "HTTPSClient",
     ], with: nio)
 targets += [
@@ -165,8 +166,8 @@ targets += tests(
 targets += tests(
     "Keys",
     on: [
-        "Domain", "Audit", "Store", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "Identity", "Operations",
-        "Objects", "Keys", "Automation", "House", "StrongroomTesting",
+        "Domain", "Audit", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "Identity",
+        "Operations", "Objects", "Keys", "Automation", "House", "StrongroomTesting",
     ])
 targets += tests("Login", on: ["Domain", "Audit", "Operations", "House", "StrongroomTesting"])
 targets += tests(

@@ -72,7 +72,7 @@ package final class KeyWork: Sendable {
         }
         let provider = try provider(of: key.type)
         let pool =
-            key.type.isHSM ? hardware?.pool : provider.isQuick(operation, with: key.specification) ? nil : slow
+            provider.isQuick(operation, with: key.specification) ? nil : key.type.isHSM ? hardware?.pool : slow
         return try await run(pool, call) { () throws(CryptoError) in
             try work(
                 try cache.key(version, isPublic: false) { () throws(CryptoError) in

@@ -120,10 +120,9 @@ enum Crypt {
         var input = input
         var count = CK_ULONG(room)
         let output = try SensitiveBytes(count: room) { buffer throws(TokenFailure) in
-            try check(
-                run(
-                    session.handle, &input, CK_ULONG(input.count), buffer.bindMemory(to: UInt8.self).baseAddress,
-                    &count))
+            let result = run(
+                session.handle, &input, CK_ULONG(input.count), buffer.bindMemory(to: UInt8.self).baseAddress, &count)
+            guard result == CKR_OK else { throw TokenFailure(result, concernsInput: true) }
         }
         return output.withUnsafeBytes { SensitiveBytes($0[0..<Int(count)]) }
     }

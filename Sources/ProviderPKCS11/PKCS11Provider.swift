@@ -303,7 +303,14 @@ package final class PKCS11Provider: HardwareProvider {
         return mechanisms.contains(UInt(Mechanisms.needed(algorithm)))
     }
 
-    package func isQuick(_ operation: KeyOperation, with specification: KeySpecification) -> Bool { false }
+    /// A module in software encrypts in microseconds; a device across a bus or a network never does.
+    package func isQuick(_ operation: KeyOperation, with specification: KeySpecification) -> Bool {
+        guard probes.isQuick, token.isConnected, specification.family == .oct else { return false }
+        switch operation {
+        case .encrypt, .decrypt: return true
+        default: return false
+        }
+    }
 
     // MARK: The module
 

@@ -10,10 +10,13 @@ struct Probes: Sendable {
     let wrapsExactly: Bool
     /// Ed25519 keys can be wrapped for backup.
     let wrapsEdwards: Bool
+    /// One AES operation takes less than 25 microseconds.
+    let isQuick: Bool
 
     init(_ token: Token) throws(CryptoError) {
         offersOAEP256 = try token.withSession { session throws(TokenFailure) in try Self.oaep256(session) }
         wrapsExactly = try token.withSession { session throws(TokenFailure) in try Self.exactWrap(session) }
+        isQuick = try token.withSession { session throws(TokenFailure) in try Self.quickCipher(session) }
         wrapsEdwards = try token.withSession { session throws(TokenFailure) in try Self.edwardsWrap(session) }
     }
 
@@ -66,6 +69,25 @@ struct Probes: Sendable {
             0xC0, 0x6E, 0x21, 0x63, 0xE0, 0xCC, 0x84, 0x5B, 0x34, 0x8E, 0x01, 0x2A, 0xC9, 0x41, 0x3D, 0xEE, 0xE4, 0x0C,
             0x8C, 0x3B, 0x03, 0x0A, 0x36, 0x81,
         ]
+    }
+
+    private static func quickCipher(_ session: Token.Session) throws(TokenFailure) -> Bool {
+        let template = Templates.transport(SensitiveBytes([UInt8](repeating: 0, count: 32)))
+            .flag(CK_ATTRIBUTE_TYPE(CKA_ENCRYPT), true)
+        let key = try Objects.create(template, in: session.handle, session.list)
+        defer { Objects.destroy(key, in: session) }
+        var times: [Duration] = []
+        for _ in 0..<15 {
+            let start = ContinuousClock.now
+            let settings = CipherParameters(iv: [UInt8](repeating: 0, count: 12))
+            _ = try Mechanisms.cipher(.aesGCM(bits: 256), settings) { mechanism throws(TokenFailure) in
+                try Crypt.run(
+                    session.list.C_EncryptInit, session.list.C_Encrypt, &mechanism, key,
+                    [UInt8](repeating: 0, count: 64), room: 128, in: session)
+            }
+            times.append(.now - start)
+        }
+        return times.sorted()[7] < .microseconds(25)
     }
 
     private static func edwardsWrap(_ session: Token.Session) throws(TokenFailure) -> Bool {

@@ -80,6 +80,7 @@ package final class Token: @unchecked Sendable {
             } catch {
                 isSpent = error.code == CK_RV(CKR_OPERATION_ACTIVE)
                 if error.isVague, isHealthy(session) {
+                    guard !error.concernsInput else { throw error.cryptoError }
                     // Modules answer so when two threads come upon one object in the making: it is tried once more.
                     if attempt == 0 { continue }
                     throw error.cryptoError
@@ -108,7 +109,8 @@ package final class Token: @unchecked Sendable {
                     state.inUse += 1
                     return .idle(self.session(handle, state))
                 }
-                guard state.open < self.configuration.sessions else { return nil }
+                // A few more than threads wait here: quick operations come from event loops.
+                guard state.open < self.configuration.sessions + 4 else { return nil }
                 state.open += 1
                 state.inUse += 1
                 return .room
@@ -316,8 +318,10 @@ package final class Token: @unchecked Sendable {
 /// What a module answered instead of CKR_OK.
 struct TokenFailure: Error, CustomStringConvertible {
     let code: CK_RV
+    /// The module has the key and refused the input: trying again would only cost as much again.
+    let concernsInput: Bool
 
-    init(_ code: CK_RV) { self.code = code }
+    init(_ code: CK_RV, concernsInput: Bool = false) { (self.code, self.concernsInput) = (code, concernsInput) }
 
     var description: String { "CKR 0x" + String(code, radix: 16) }
 

@@ -1,5 +1,6 @@
 import Cryptography
 import Domain
+import StrongroomTesting
 import Testing
 
 struct RSAPrivateKeyTests {

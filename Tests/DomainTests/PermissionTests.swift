@@ -20,13 +20,28 @@ struct PermissionTests {
         #expect(Permission.allCases.allSatisfy { $0.rawValue < 64 })
     }
 
-    @Test("No two permissions are one action, in any spelling")
+    @Test("No two permissions are one action, in any spelling, but for reading deleted keys, which pools tell apart")
     func actions() {
-        #expect(Set(Permission.allCases.map { $0.action.lowercased() }).count == Permission.allCases.count)
+        let permissions = Permission.allCases.filter { $0 != .keysReadDeleted }
+        #expect(Set(permissions.map { $0.action.lowercased() }).count == permissions.count)
+        #expect(Permission.keysReadDeleted.action == Permission.keysRead.action)
+        #expect(Permission.keysReadDeleted.poolAction != Permission.keysRead.poolAction)
     }
 
-    @Test("Data actions are those below a vault", arguments: Permission.allCases)
+    @Test("Data actions are those below a vault or a pool", arguments: Permission.allCases)
     func dataActions(_ permission: Permission) {
-        #expect(permission.isDataAction == permission.action.hasPrefix("Microsoft.KeyVault/vaults/"))
+        let below = ["Microsoft.KeyVault/vaults/", "Microsoft.KeyVault/managedHsm/"]
+        #expect(permission.isDataAction == below.contains { permission.action.hasPrefix($0) })
+    }
+
+    @Test("A pool has the actions of keys and of its own roles, and nothing of secrets", arguments: Permission.allCases)
+    func poolActions(_ permission: Permission) {
+        if let action = permission.poolAction {
+            #expect(permission.isDataAction)
+            #expect(action.hasPrefix("Microsoft.KeyVault/managedHsm/"))
+            #expect(permission.concernsPoolKeys == action.hasPrefix("Microsoft.KeyVault/managedHsm/keys/"))
+        } else {
+            #expect(!permission.action.contains("/keys/") && !permission.concernsPoolKeys)
+        }
     }
 }

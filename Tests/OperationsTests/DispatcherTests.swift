@@ -82,7 +82,7 @@ struct DispatcherTests {
 
     @Test("A path or a method that is not there is told to those who are known")
     func routes() async throws {
-        #expect(try await admin.send(.get, "/keys/a").errorCode == "NotFound")
+        #expect(try await admin.send(.get, "/nothing/a").errorCode == "NotFound")
         let response = try await admin.send(.delete, "/secrets")
         #expect(response.status == 405 && response.header("Allow") == "GET")
         let unknownMethod = try await admin.send(nil, "/secrets/a")
@@ -129,22 +129,62 @@ struct DispatcherTests {
         #expect(try await admin.send(method, target, "{").status == 400)
     }
 
-    @Test("Every operation of a vault asks for a role", arguments: Permission.allCases.filter(\.isDataAction))
+    /// The paths of an operation with names in the place of their parameters.
+    private func targets(_ operation: any AnyOperation) -> [String] {
+        operation.paths.map { path in
+            path.split(separator: "/").map { segment in
+                segment.hasSuffix("-version}")
+                    ? String(repeating: "0", count: 32) : segment.hasPrefix("{") ? "a" : String(segment)
+            }.reduce("") { $0 + "/" + $1 }
+        }
+    }
+
+    /// What only pools have.
+    private static let ofPools: Set<Permission> = [
+        .randomBytes, .localAssignmentsRead, .localAssignmentsWrite, .localAssignmentsDelete, .localDefinitionsRead,
+    ]
+
+    @Test(
+        "Every operation of a vault asks for a role",
+        arguments: Permission.allCases.filter { $0.isDataAction && !ofPools.contains($0) })
     func everyOperation(_ permission: Permission) async throws {
         let operations = house.house.catalog.operations.filter {
             $0.hosts.contains(.vault) && $0.method != nil && $0.requirement.permission == permission
         }
         #expect(!operations.isEmpty)
         for operation in operations {
-            for path in operation.paths {
-                let target = path.replacing("{secret-name}", with: "a").replacing(
-                    "{secret-version}", with: String(repeating: "0", count: 32))
+            for target in targets(operation) {
                 let body = operation.name == "SecretBatchGet" ? #"{"items":[{"name":"a"}]}"# : ""
-                let response = try await nobody.send(operation.method, target, body)
+                let response = try await nobody.send(operation.method, target, body, version: APIVersion.latest.text)
                 if case .perItem = operation.requirement {
                     #expect(response.json["value"][0]["status"].integer == 403)
                 } else {
                     #expect(response.status == 403, "\(operation.name)")
+                }
+            }
+        }
+    }
+
+    @Test(
+        "Every operation of a pool asks for a local role, which no role outside gives",
+        arguments: Permission.allCases.filter { $0.poolAction != nil })
+    func everyPoolOperation(_ permission: Permission) async throws {
+        let house = try await TestHouse.open { configuration in
+            configuration.vaults.append(.init(name: VaultName("pool")!, service: .managedHSM))
+        }
+        let callers = [try await house.admin(), try await house.caller("nobody")]
+        let operations = house.house.catalog.operations.filter {
+            $0.hosts.contains(.managedHSM) && $0.method != nil && $0.requirement.permission == permission
+        }
+        #expect(!operations.isEmpty)
+        for operation in operations {
+            for target in targets(operation) {
+                for caller in callers {
+                    let response = try await caller.send(
+                        operation.method, target, on: "pool.managedhsm.localhost", version: APIVersion.latest.text)
+                    #expect(
+                        response.status == 403 && response.errorCode == "Forbidden/ForbiddenByRbac",
+                        "\(operation.name) \(target)")
                 }
             }
         }

@@ -20,9 +20,14 @@ struct DutyTests {
         #expect(keys == keys.sorted())
     }
 
-    @Test("A duty that is put off is the same at another time")
+    @Test("A duty that is put off is the same at another time, and counts how often it was")
     func postponed() {
+        var expected = duty("x", at: 20)
+        expected.failures = 1
         let later = duty("x", at: 10).postponed(to: Timestamp(epochSeconds: 20))
-        #expect(later == duty("x", at: 20))
+        #expect(later == expected)
+        expected = duty("x", at: 30)
+        expected.failures = 2
+        #expect(later.postponed(to: Timestamp(epochSeconds: 30)) == expected)
     }
 }
