@@ -115,7 +115,14 @@ package final class AttestationAuthorities: Sendable {
             if let key = kept.keys[id] { return key }
             guard now - kept.fetched >= Self.leastBetween else { throw Self.refused("its key is not known") }
         }
-        let keys = try await keys(of: authority)
+        let keys: [String: any CryptoKey]
+        do throws(VaultError) { keys = try await self.keys(of: authority) } catch {
+            // An authority that does not answer is not asked again at once; what it said before stands as long as it would.
+            known.withLock { known in
+                if known[authority.issuer] == nil { known[authority.issuer] = Known(keys: [:], fetched: now) }
+            }
+            throw error
+        }
         known.withLock { $0[authority.issuer] = Known(keys: keys, fetched: now) }
         guard let key = keys[id] else { throw Self.refused("its key is not known") }
         return key

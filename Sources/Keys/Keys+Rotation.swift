@@ -177,7 +177,10 @@ extension Keys {
         }
         let version = call.lane.newVersion()
         let exponent: UInt32 =
-            if case .rsa(_, let e) = old.material.publicKey { e.reduce(0) { $0 << 8 | UInt32($1) } } else { 65_537 }
+            // Longer exponents come with imported keys only; what the server makes has the usual one then.
+            if case .rsa(_, let e) = old.material.publicKey, e.count <= 4 {
+                e.reduce(0) { $0 << 8 | UInt32($1) }
+            } else { 65_537 }
         let material = try await work.make(old.specification, old.type, call) { provider throws(CryptoError) in
             try provider.generate(
                 old.specification, publicExponent: exponent, id: version.bytes, isExportable: old.isExportable)
@@ -199,7 +202,7 @@ extension Keys {
     /// The duty: rotates the version that it names if that is still the newest and its time has come. Safe to repeat.
     func rotateIfDue(_ input: VersionedKey, _ call: Call) async throws(VaultError) -> NoContent {
         let table = try table(call)
-        guard let (head, policy) = try due(input, table, call), let policy,
+        guard let (head, policy) = try due(input, table, call), let policy, head.current.attributes.isEnabled,
             let time = policy.rotationTime(of: head.current.attributes), time <= call.now
         else { return NoContent() }
         call.concerns(objectID: table.vault.keysURL + head.name.spelling)

@@ -51,6 +51,10 @@ package final class SymmetricKey: CryptoKey {
         -> SensitiveBytes
     {
         if case .aesCBCPad = algorithm { return try unpad(text, algorithm, parameters) }
+        switch algorithm {
+        case .aesKW, .ckmAESKeyWrap, .ckmAESKeyWrapPad: guard text.count >= 16 else { throw .notAuthentic }
+        default: break
+        }
         var tag = parameters.tag
         let opened = try run(algorithm, isEncrypting: false, text, parameters, tag: &tag)
         guard let opened else { throw .notAuthentic }

@@ -124,10 +124,6 @@ struct Use: Sendable, CustomTestStringConvertible {
     }
 }
 
-// Defects that are known. What asserts them is not weakened: it may fail until they are mended, and then this goes.
-let emptyWrap: Comment =
-    "SymmetricKey.decrypt: libcrypto is not asked about an empty text, which key wrap opens to nothing"
-
 /// Expects the one answer that every kind of wrong input gets.
 func expectNotAuthentic(
     _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> SensitiveBytes
