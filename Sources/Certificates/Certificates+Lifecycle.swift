@@ -157,7 +157,10 @@ extension Certificates {
         let tables = try tables(call)
         let marker = try paging.marker(input.page, list: "certificates", in: tables.vault)
         var heads = try tables.certificates.heads(after: marker, limit: input.page.size + 1, in: call.lane.reader)
-        let link = try link(&heads, input.page, "/certificates", "certificates", tables.vault, call) { $0.name.key }
+        let link = try paging.next(
+            after: &heads, page: input.page, path: "/certificates", list: "certificates", in: tables.vault,
+            call.apiVersion
+        ) { $0.name.key }
         return CertificateList(
             vault: tables.vault,
             items: try heads.mapTyped { head throws(VaultError) in try CertificateList.Item(head.name, head.current) },
@@ -173,7 +176,10 @@ extension Certificates {
             try tables.certificates.versions(
                 input.name, after: marker, limit: input.page.size + 1, in: call.lane.reader)
         }
-        let link = try link(&records, input.page, "/certificates/\(name)/versions", list, tables.vault, call) {
+        let link = try paging.next(
+            after: &records, page: input.page, path: "/certificates/\(name)/versions", list: list, in: tables.vault,
+            call.apiVersion
+        ) {
             $0.version.description
         }
         return CertificateList(
@@ -190,22 +196,15 @@ extension Certificates {
         let marker = try paging.marker(input.page, list: list, in: tables.vault)
         var objects = try tables.certificates.deletedObjects(
             after: marker, limit: input.page.size + 1, in: call.lane.reader)
-        let link = try link(&objects, input.page, "/deletedcertificates", list, tables.vault, call) { $0.head.name.key }
+        let link = try paging.next(
+            after: &objects, page: input.page, path: "/deletedcertificates", list: list, in: tables.vault,
+            call.apiVersion
+        ) { $0.head.name.key }
         return CertificateList(
             vault: tables.vault,
             items: try objects.mapTyped { object throws(VaultError) in
                 try CertificateList.Item(object.head.name, object.head.current, deleted: object)
             }, nextLink: link)
-    }
-
-    private func link<Element>(
-        _ elements: inout [Element], _ page: Paging.Page, _ path: String, _ list: String, _ vault: Vault, _ call: Call,
-        marker: (Element) -> String
-    ) throws(VaultError) -> String? {
-        guard elements.count > page.size else { return nil }
-        elements.removeLast()
-        return try paging.link(
-            after: marker(elements[elements.count - 1]), page: page, path: path, list: list, in: vault, call.apiVersion)
     }
 
     // MARK: Deletion

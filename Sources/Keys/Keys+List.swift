@@ -27,7 +27,9 @@ extension Keys {
         let table = try table(call)
         let marker = try paging.marker(input.page, list: "keys", in: table.vault)
         var heads = try table.heads(after: marker, limit: input.page.size + 1, in: call.lane.reader)
-        let link = try link(&heads, input.page, "/keys", "keys", table.vault, call) { $0.name.key }
+        let link = try paging.next(
+            after: &heads, page: input.page, path: "/keys", list: "keys", in: table.vault, call.apiVersion
+        ) { $0.name.key }
         return KeyList(
             vault: table.vault,
             items: try heads.mapTyped { head throws(VaultError) in try KeyList.Item(head.name, head.current) },
@@ -44,7 +46,10 @@ extension Keys {
         var (name, records) = try call.lane.reader.snapshot { () throws(VaultError) in
             try table.versions(input.name, after: marker, limit: input.page.size + 1, in: call.lane.reader)
         }
-        let link = try link(&records, input.page, "/keys/\(name)/versions", list, table.vault, call) {
+        let link = try paging.next(
+            after: &records, page: input.page, path: "/keys/\(name)/versions", list: list, in: table.vault,
+            call.apiVersion
+        ) {
             $0.version.description
         }
         return KeyList(
@@ -61,7 +66,10 @@ extension Keys {
         let table = try table(call)
         let marker = try paging.marker(input.page, list: "deletedkeys", in: table.vault)
         var objects = try table.deletedObjects(after: marker, limit: input.page.size + 1, in: call.lane.reader)
-        let link = try link(&objects, input.page, "/deletedkeys", "deletedkeys", table.vault, call) {
+        let link = try paging.next(
+            after: &objects, page: input.page, path: "/deletedkeys", list: "deletedkeys", in: table.vault,
+            call.apiVersion
+        ) {
             $0.head.name.key
         }
         return KeyList(
@@ -69,19 +77,5 @@ extension Keys {
             items: try objects.mapTyped { object throws(VaultError) in
                 try KeyList.Item(object.head.name, object.head.current, deleted: object)
             }, nextLink: link)
-    }
-
-    /// Takes the element that was read to see whether there are more off again.
-    ///
-    /// - Returns: the link to the next page; nil on the last one.
-    private func link<Element>(
-        _ elements: inout [Element], _ page: Paging.Page, _ path: String, _ list: String, _ vault: Vault, _ call: Call,
-        marker: (Element) -> String
-    ) throws(VaultError) -> String? {
-        guard elements.count > page.size else { return nil }
-        elements.removeLast()
-        return try paging.link(
-            after: marker(elements[elements.count - 1]), page: page, path: path, list: list, in: vault,
-            call.apiVersion)
     }
 }

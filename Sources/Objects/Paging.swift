@@ -71,6 +71,20 @@ package struct Paging: Sendable {
             "https://\(authority)\(path)?api-version=\(version.text)\(query)&$skiptoken=\(Base64.encodeURL(json.bytes))\(size)"
     }
 
+    /// The link behind a page that was read with one element more than it shows, which is taken off again.
+    ///
+    /// - Parameter marker: what the next page begins after.
+    /// - Returns: nil on the last page.
+    package func next<Element>(
+        after elements: inout [Element], page: Page, path: String, list: String, in vault: Vault,
+        _ version: APIVersion, marker: (Element) -> String
+    ) throws(VaultError) -> String? {
+        guard elements.count > page.size else { return nil }
+        elements.removeLast()
+        return try link(
+            after: marker(elements[elements.count - 1]), page: page, path: path, list: list, in: vault, version)
+    }
+
     private struct Token: Decodable {
         let NextMarker: String
     }
