@@ -18,6 +18,7 @@ from harness.versions import LATEST
 pytest_plugins = ["harness.certificates_fixtures"]
 
 HEX = re.compile(r"^[0-9a-f]{32}$")
+SIGNED_HERE = {"issuer": {"name": "Self"}}
 USAGES = x509.KeyUsage(True, False, True, False, False, False, False, False, False)
 
 
@@ -232,8 +233,9 @@ def test_a_disabled_certificate_can_be_made(certificates, name):
 
 
 def test_create_again_makes_a_version_by_the_stored_policy(certificates, name):
-    first = certificates.create(name, policy(), tags={"a": "b"})
+    first = certificates.import_(name, pfx(*self_signed()), tags={"a": "b"}, policy=SIGNED_HERE)
     second = certificates.create(name)
+    assert certificate_of(second).subject == certificate_of(second).issuer == certificate_of(first).subject
     assert {version_of(item) for item in certificates.versions(name)} == {version_of(first), version_of(second)}
     assert second["tags"] == {}
     assert public_der(certificate_of(first)) != public_der(certificate_of(second))
@@ -293,10 +295,10 @@ def test_without_an_issuer_nobody_signs_and_contacts_are_told(certificates, name
 
 
 def test_a_changed_policy_counts_from_the_next_version(certificates, name):
-    first = certificates.create(name, policy())
+    first = certificates.import_(name, pfx(*self_signed()), policy=SIGNED_HERE)
     changed = {"x509_props": {"subject": "CN=changed"}, "key_props": {"kty": "EC", "crv": "P-384"}}
     told = done(certificates.wire.patch(f"/certificates/{name}/policy", json=changed))
-    assert (told["x509_props"]["subject"], told["x509_props"]["validity_months"]) == ("CN=changed", 12)
+    assert (told["x509_props"]["subject"], told["x509_props"]["validity_months"]) == ("CN=changed", 3)
     assert told["issuer"]["name"] == "Self"
     assert certificates.get(name)["cer"] == first["cer"]
     second = certificate_of(certificates.create(name))

@@ -15,7 +15,8 @@ pytest_plugins = ["harness.certificates_fixtures"]
 @pytest.fixture
 def signed(certificates, authority, name) -> x509.Certificate:
     """The answer to a request that waits under the test's name."""
-    return authority.answer(request_of(certificates.begin(name, policy("Unknown", secret_props={"contentType": PEM}), tags={"a": "b"})))
+    wanted = policy("Unknown", secret_props={"contentType": PEM})
+    return authority.answer(request_of(certificates.begin(name, wanted, tags={"a": "b"})))
 
 
 def test_merge_answers_201_with_the_bundle(certificates, authority, signed, name):

@@ -21,7 +21,8 @@ def renewing(action: str = "AutoRenew", key: dict | None = None, **trigger: int)
     return policy(key=key, x509_props=MONTH, lifetime_actions=[{"trigger": trigger, "action": {"action_type": action}}])
 
 
-# A month has 28 to 31 days: ten percent are over between the second and the fourth, and 24 days are left between the fourth and the eighth.
+# A month has 28 to 31 days: ten percent of it are over after the second and before the fourth, and 24 are left from the fourth to
+# the seventh.
 WANTED = {
     "percent": renewing(lifetime_percentage=10),
     "kept": renewing(lifetime_percentage=10, key={"kty": "EC", "reuse_key": True}),
@@ -87,12 +88,11 @@ def live(passing: Passing) -> dict:
     told["renewed"] = {label: passing.certificates.get(f"renew-{label}") for label in RENEWED}
     told["secret"] = passing.certificates.wire.get("/secrets/renew-percent").json()
     passing.to(6)
-    told["recovered"] = passing.certificates.recover("renew-gone")
-    passing.wait_for(["gone"], 2)
-    told["gone"] = passing.versions("gone")
     passing.to(8)
+    told["recovered"] = passing.certificates.recover("renew-gone")
     passing.wait_for(RENEWED, 3)
-    passing.wait_for(["days"], 2)
+    passing.wait_for(["days", "gone"], 2)
+    told["gone"] = passing.versions("gone")
     told["day 8"] = passing.counts()
     told["imported"] = passing.versions("imported")
     assert passing.server.stop() == 0

@@ -42,7 +42,7 @@ def imported(certificate_client, name):
 
 @pytest.mark.operation("CertificateCreate")
 def test_create_waits_until_the_certificate_is_there(certificate_client, name):
-    made = certificate_client.begin_create_certificate(name, policy("Self"), tags={"a": "b"}).result()
+    made = certificate_client.begin_create_certificate(name, policy("Self"), tags={"a": "b"}, _polling_interval=1).result()
     certificate = x509.load_der_x509_certificate(bytes(made.cer))
     assert certificate.subject.rfc4514_string() == "CN=example.com"
     assert certificate.issuer == certificate.subject

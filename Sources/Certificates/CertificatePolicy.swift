@@ -226,6 +226,36 @@ struct CertificatePolicy: Codable, Sendable {
         guard all.reduce(0, { $0 + $1.count }) <= 100 else {
             throw .invalid("policy.x509_props.sans", "there are more than 100 names")
         }
+        // IA5 texts (RFC 5280 §4.2.1.6): names of other scripts come in as A-labels.
+        for (name, values, isValid) in [
+            ("dns_names", sans?.dns_names, Self.isDomain), ("emails", sans?.emails, Self.isMailbox),
+            ("uris", sans?.uris, Self.isURI), ("ipAddresses", sans?.ipAddresses, Self.isAddress),
+        ] {
+            for value in values ?? [] where !isValid(value) {
+                throw .invalid("policy.x509_props.sans.\(name)", "'\(value.prefix(64))' is not valid")
+            }
+        }
+    }
+
+    private static func isDomain(_ text: String) -> Bool {
+        (1...253).contains(text.utf8.count)
+            && text.utf8.allSatisfy { $0.isASCIILetter || $0.isASCIIDigit || "-._*".utf8.contains($0) }
+    }
+
+    private static func isMailbox(_ text: String) -> Bool {
+        let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+        return parts.count == 2 && !parts[0].isEmpty && text.utf8.count <= 320 && isDomain(String(parts[1]))
+            && parts[0].utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !",;\"\\$#".utf8.contains($0) }
+    }
+
+    private static func isURI(_ text: String) -> Bool {
+        text.utf8.count <= 2_048 && text.contains(":") && text.utf8.first.map(\.isASCIILetter) == true
+            && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+    }
+
+    private static func isAddress(_ text: String) -> Bool {
+        (2...45).contains(text.utf8.count)
+            && text.utf8.allSatisfy { Hex.value(of: $0) != nil || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") }
     }
 
     private func validateUsage() throws(VaultError) {

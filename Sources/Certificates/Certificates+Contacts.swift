@@ -65,6 +65,7 @@ extension Certificates {
         }
         guard bytes.first == 1, let contacts = try? JSONDecoder().decode(Contacts.self, from: Data(bytes.dropFirst()))
         else { throw .integrity(record: key(vault)) }
+        guard !contacts.contacts.isEmpty else { throw VaultError(.contactsNotFound, "Contacts not found.") }
         return contacts
     }
 

@@ -105,6 +105,11 @@ extension Certificates {
         if let object = try tables.certificates.deleted(name, in: reader) {
             throw tables.certificates.taken(by: object)
         }
+        try requireParts(name, tables, in: reader)
+    }
+
+    /// The name's key and secret are those of the certificate, or there are none.
+    private func requireParts(_ name: ObjectName, _ tables: Tables, in reader: any RecordReader) throws(VaultError) {
         guard try tables.certificates.head(name, in: reader) == nil else { return }
         for table in [tables.keys, tables.secrets] {
             if try table.head(name, in: reader) != nil {
@@ -116,7 +121,7 @@ extension Certificates {
         }
     }
 
-    private func requireIssuer(_ policy: CertificatePolicy, _ tables: Tables, in reader: any RecordReader)
+    func requireIssuer(_ policy: CertificatePolicy, _ tables: Tables, in reader: any RecordReader)
         throws(VaultError)
     {
         let name = policy.issuerName.lowercased()
@@ -169,7 +174,8 @@ extension Certificates {
     /// The duty: asks the issuer for what is in progress, and keeps what it gives. Safe to repeat.
     func enroll(_ input: NamedCertificate, _ call: Call) async throws(VaultError) -> NoContent {
         let tables = try tables(call)
-        guard var pending = try pending(of: input.name, tables, in: call.lane.reader), pending.status == .inProgress,
+        guard try tables.certificates.deleted(input.name, in: call.lane.reader) == nil,
+            var pending = try pending(of: input.name, tables, in: call.lane.reader), pending.status == .inProgress,
             let policy = try policy(of: input.name, tables, in: call.lane.reader)
         else { return NoContent() }
         call.concerns(objectID: tables.vault.url(of: "certificates") + input.name.spelling)
@@ -185,7 +191,15 @@ extension Certificates {
             return try await close(pending, input.name, tables, call)
         }
         let certificate = try await selfSigned(pending, policy, tables, input.name, call)
-        _ = try await complete(pending, certificate, [], policy, input.name, tables, call)
+        do throws(VaultError) {
+            _ = try await complete(pending, certificate, [], policy, input.name, tables, call)
+        } catch {
+            guard error.answer.status == 409 else { throw error }
+            pending.status = .failed
+            pending.errorCode = "Request rejected"
+            pending.errorMessage = error.message
+            return try await close(pending, input.name, tables, call)
+        }
         return NoContent()
     }
 
@@ -284,9 +298,11 @@ extension Certificates {
         } catch { throw VaultError(error) }
     }
 
+    /// - Throws: `.conflict` when a key or a secret that belongs to no certificate has taken the name meanwhile.
     func append(_ trio: Trio, to name: ObjectName, _ tables: Tables, in transaction: Transaction) throws(VaultError)
         -> ObjectHead
     {
+        try requireParts(name, tables, in: transaction)
         _ = try tables.keys.append(trio.key, to: name, in: transaction)
         _ = try tables.secrets.append(trio.secret, to: name, in: transaction)
         return try tables.certificates.append(trio.certificate, to: name, in: transaction)

@@ -146,6 +146,7 @@ extension Certificates {
         else { throw tables.certificates.notFound(name, nil) }
         let policy = old.merged(with: changes).completed(at: now)
         try policy.validate(in: tables.vault, isImport: old.issuerName == CertificatePolicy.unknownIssuer)
+        try requireIssuer(policy, tables, in: transaction)
         try tables.certificates.putCompanion(Self.policyCompanion, of: name, try policy.encoded(), in: transaction)
         return policy
     }
@@ -256,6 +257,12 @@ extension Certificates {
             _ = try tables.secrets.recover(input.name, in: transaction)
             if let policy = try policy(of: input.name, tables, in: transaction) {
                 try schedule(head, policy, tables, at: now, in: transaction)
+                // What was in progress goes on.
+                if policy.isRenewable,
+                    try pending(of: input.name, tables, in: transaction)?.status == .inProgress
+                {
+                    try enrollDuty(input.name, tables.vault, at: now).schedule(in: transaction)
+                }
             }
             return head
         }

@@ -65,7 +65,9 @@ struct MergeCertificate: OperationInput {
 
 extension Certificates {
     private func required(_ name: ObjectName, _ tables: Tables, _ call: Call) throws(VaultError) -> PendingCertificate {
-        guard let pending = try pending(of: name, tables, in: call.lane.reader) else { throw Self.noPending(name) }
+        guard try tables.certificates.deleted(name, in: call.lane.reader) == nil,
+            let pending = try pending(of: name, tables, in: call.lane.reader)
+        else { throw Self.noPending(name) }
         return pending
     }
 
@@ -90,7 +92,9 @@ extension Certificates {
         let tables = try tables(call)
         let now = call.now
         let pending = try await call.commit { transaction throws(VaultError) in
-            guard var pending = try self.pending(of: input.name, tables, in: transaction) else {
+            guard try tables.certificates.deleted(input.name, in: transaction) == nil,
+                var pending = try self.pending(of: input.name, tables, in: transaction)
+            else {
                 throw Self.noPending(input.name)
             }
             guard pending.status == .inProgress else {
@@ -114,7 +118,9 @@ extension Certificates {
     func deletePending(_ input: PendingRequest, _ call: Call) async throws(VaultError) -> PendingOutput {
         let tables = try tables(call)
         let pending = try await call.commit { transaction throws(VaultError) in
-            guard let pending = try self.pending(of: input.name, tables, in: transaction) else {
+            guard try tables.certificates.deleted(input.name, in: transaction) == nil,
+                let pending = try self.pending(of: input.name, tables, in: transaction)
+            else {
                 throw Self.noPending(input.name)
             }
             try put(nil, of: input.name, tables, in: transaction)

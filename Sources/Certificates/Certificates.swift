@@ -1,6 +1,6 @@
-import Barrier
+package import Barrier
 package import Cryptography
-import Domain
+package import Domain
 import FoundationEssentials
 package import Keys
 package import Objects
@@ -89,6 +89,19 @@ package struct Certificates: Sendable {
 }
 
 extension Certificates {
+    /// The versions whose keys are made and whose certificates are not yet.
+    package static func pendingVersions(in vault: Vault, _ reader: any RecordReader) throws(VaultError) -> [[UInt8]] {
+        var versions: [[UInt8]] = []
+        let prefix = vault.keyPrefix + pendingCompanion + "/"
+        for entry in try reader.records(in: KeyRange(prefix: prefix), limit: .max) {
+            guard entry.value.first == 1,
+                let pending = try? JSONDecoder().decode(PendingCertificate.self, from: Data(entry.value.dropFirst()))
+            else { throw .integrity(record: entry.key) }
+            if pending.status == .inProgress { versions.append(ObjectVersion(pending.version).bytes) }
+        }
+        return versions
+    }
+
     package var operations: [any AnyOperation] {
         lifecycle + making + contactsAndIssuers + [
             Operation(scheduled: "CertificateEnroll", requires: .certificatesCreate, run: enroll),

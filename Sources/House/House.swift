@@ -156,7 +156,10 @@ package final class House: Sendable {
                 known: { () throws(VaultError) in
                     let reader = try Self.reader(store, keyring)
                     var known: Set<[UInt8]> = []
-                    for vault in vaults.all { known.formUnion(try Keys.hardwareVersions(in: vault, reader)) }
+                    for vault in vaults.all {
+                        known.formUnion(try Keys.hardwareVersions(in: vault, reader))
+                        known.formUnion(try Certificates.pendingVersions(in: vault, reader))
+                    }
                     return known
                 }, log: world.log)
         } catch {

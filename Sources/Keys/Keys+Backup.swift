@@ -36,6 +36,9 @@ extension Keys {
             guard let head = try table.head(input.name, in: call.lane.reader) else {
                 throw table.notFound(input.name, nil)
             }
+            guard try !KeyVersion(head.current).isManaged else {
+                throw VaultError(.forbiddenByVault, "The key belongs to a certificate and is backed up with it.")
+            }
             guard head.pastVersions <= most else {
                 throw .badParameter("The key has more than \(most) past versions and cannot be backed up.")
             }

@@ -34,6 +34,9 @@ extension Secrets {
             guard let head = try table.head(input.name, in: call.lane.reader) else {
                 throw table.notFound(input.name, nil)
             }
+            guard try !SecretValue(head.current).isManaged else {
+                throw VaultError(.forbiddenByVault, "The secret belongs to a certificate and is backed up with it.")
+            }
             guard head.pastVersions <= most else {
                 throw .badParameter("The secret has more than \(most) past versions and cannot be backed up.")
             }
