@@ -38,6 +38,8 @@ package final class AsymmetricKey: CryptoKey, @unchecked Sendable {
     package func verify(_ digest: [UInt8], signature: [UInt8], _ algorithm: KeyAlgorithm) throws(CryptoError) -> Bool {
         defer { ERR_clear_error() }
         if case .edDSA = algorithm { return try verifyMessage(digest, signature) }
+        // RFC 8017 §8.1.2, §8.2.2: as long as the modulus, while libcrypto lets leading zeros be left out.
+        if case .rsa = specification, signature.count != Int(EVP_PKEY_get_size(pointer)) { return false }
         var encoded = signature
         if case .ecdsa(let curve) = algorithm {
             guard let der = try Self.der(signature, curve) else { return false }
