@@ -77,6 +77,20 @@ struct ProviderSignatureTests {
         #expect(try holds(signature, digest))
     }
 
+    @Test("An RSA signature is as long as the modulus: its leading zero may not be left out", arguments: Kind.allCases)
+    func leadingZero(_ kind: Kind) throws {
+        let held = try providers.twin(kind, .rsa(bits: 2_048))
+        for count in 0..<10_000 {
+            let digest = (0..<32).map { UInt8(truncatingIfNeeded: count >> (8 * ($0 % 4))) }
+            let signature = try held.key.sign(digest, .rsaPKCS1(.sha256))
+            guard signature[0] == 0 else { continue }
+            #expect(try held.key.verify(digest, signature: signature, .rsaPKCS1(.sha256)))
+            #expect(try !held.key.verify(digest, signature: Array(signature.dropFirst()), .rsaPKCS1(.sha256)))
+            return
+        }
+        Issue.record("no signature began with a zero")
+    }
+
     @Test("The signature of one key is none of another", arguments: Kind.allCases)
     func otherKey(_ kind: Kind) throws {
         for (specification, algorithm) in [
