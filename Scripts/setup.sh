@@ -16,7 +16,8 @@ fail() {
 packages=(libsqlite3-dev libssl-dev libp11-kit-dev softhsm2 libnss-myhostname pkg-config ca-certificates openssl)
 case "$purpose" in
 build) ;;
-test) packages+=(python3-venv) ;;
+# opensc has pkcs11-tool, which looks into the token from outside.
+test) packages+=(python3-venv opensc) ;;
 bench) packages+=(python3 wrk nginx sqlite3 gcc libc6-dev) ;;
 *) fail "unknown purpose '$purpose'; use no argument, 'test' or 'bench'" ;;
 esac
