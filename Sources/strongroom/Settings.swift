@@ -52,6 +52,10 @@ struct Settings: Sendable {
         do { content = try decoder.decode(File.self, from: Data(bytes)) } catch {
             throw CommandFailure.configuration("the configuration file '\(file)' is wrong: \(Self.describe(error))")
         }
+        // A folder whose key is in the module needs no passphrase; any other does.
+        guard content.unseal != nil || content.hsm != nil else {
+            throw CommandFailure.configuration("the configuration file '\(file)' is wrong: 'unseal' is missing")
+        }
         dataFolder = content.dataFolder
         suffix = content.suffix.lowercased()
         addresses = content.listen?.addresses ?? addresses
