@@ -73,11 +73,24 @@ targets += room(
     on: [
         "Domain", "Threads", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "Operations", "Objects", "Access",
     ])
+targets += room("Notices", on: ["Domain", "Barrier", "Access", "Operations"])
 targets += room(
     "Certificates",
     on: [
         "Domain", "Threads", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "X509", "Operations", "Objects",
-        "Access", "Keys", "Secrets",
+        "Access", "Keys", "Secrets", "Notices",
+    ])
+targets += room(
+    "Authorities",
+    on: [
+        "Domain", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "X509", "Operations", "Objects", "Access",
+        "Keys", "Certificates",
+    ])
+targets += room(
+    "ACME",
+    on: [
+        "Domain", "Threads", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "X509", "Operations", "Objects",
+        "Certificates",
     ])
 targets += room("Login", on: ["Domain", "Threads", "Cryptography", "Barrier", "Identity", "Operations"])
 targets += room(
@@ -87,6 +100,7 @@ targets += room(
     ])
 // outside
 targets += room("HTTPSClient", on: ["Domain"], with: nio)
+targets += room("SMTPClient", on: ["Domain"], with: nio)
 // doors
 targets += room("HTTPServer", on: ["Domain", "Threads", "Operations", "Cryptography"], with: nio + nioHTTP2)
 targets += room("Automation", on: ["Domain", "Threads", "Store", "Barrier", "Operations"])
@@ -96,7 +110,8 @@ targets += room(
     on: [
         "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access",
         "Operations",
-        "Objects", "Secrets", "Keys", "Certificates", "Login", "Management", "HTTPServer", "Automation",
+        "Objects", "Secrets", "Keys", "Notices", "Certificates", "Authorities", "Login", "Management", "HTTPServer",
+        "Automation",
         "ProviderOpenSSL",
         "ProviderPKCS11", "HTTPSClient",
     ], with: nio)

@@ -18,6 +18,7 @@
 
 #include "certificates.h"
 #include "keys.h"
+#include "revocation.h"
 
 // Function-like macros do not import into Swift.
 static inline int strongroom_openssl_max_digest(void) { return EVP_MAX_MD_SIZE; }

@@ -1,5 +1,5 @@
 import Cryptography
-import Domain
+package import Domain
 import FoundationEssentials
 import Keys
 import Objects
@@ -36,6 +36,14 @@ struct CertificatePolicy: Codable, Sendable {
 
     struct Constraints: Codable, Sendable {
         var ca: Bool?
+        /// How many authorities may follow. Of this server; the service has no such member.
+        var path_length: Int?
+    }
+
+    /// Names that certificates below an authority may have, such as `DNS:example.com`. Of this server; the service has no such member.
+    struct NameConstraints: Codable, Sendable {
+        var permitted: [String]?
+        var excluded: [String]?
     }
 
     struct Properties: Codable, Sendable {
@@ -45,6 +53,7 @@ struct CertificatePolicy: Codable, Sendable {
         var key_usage: [String]?
         var validity_months: Int?
         var basic_constraints: Constraints?
+        var name_constraints: NameConstraints?
     }
 
     struct Action: Codable, Sendable {
@@ -143,7 +152,8 @@ struct CertificatePolicy: Codable, Sendable {
                 subject: changed.subject ?? x509_props?.subject, sans: changed.sans ?? x509_props?.sans,
                 ekus: changed.ekus ?? x509_props?.ekus, key_usage: changed.key_usage ?? x509_props?.key_usage,
                 validity_months: changed.validity_months ?? x509_props?.validity_months,
-                basic_constraints: changed.basic_constraints ?? x509_props?.basic_constraints)
+                basic_constraints: changed.basic_constraints ?? x509_props?.basic_constraints,
+                name_constraints: changed.name_constraints ?? x509_props?.name_constraints)
         }
         if let changed = changes.lifetime_actions { policy.lifetime_actions = changed }
         if let changed = changes.issuer {
@@ -172,6 +182,7 @@ struct CertificatePolicy: Codable, Sendable {
         }
         if !isImport { try validateNames() }
         try validateUsage()
+        try validateConstraints()
         guard (1...1_200).contains(months) else {
             throw .invalid("policy.x509_props.validity_months", "it must be from 1 to 1200")
         }
@@ -262,11 +273,26 @@ struct CertificatePolicy: Codable, Sendable {
         for usage in x509_props?.key_usage ?? [] where !CertificateContent.usageNames.contains(usage) {
             throw .invalid("policy.x509_props.key_usage", "'\(usage.prefix(32))' is not a key usage")
         }
-        for purpose in x509_props?.ekus ?? [] {
-            let arcs = purpose.split(separator: ".", omittingEmptySubsequences: false)
-            guard purpose.utf8.count <= 128, arcs.count >= 2,
-                arcs.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy(\.isASCIIDigit) })
-            else { throw .invalid("policy.x509_props.ekus", "'\(purpose.prefix(32))' is not an object identifier") }
+        for purpose in x509_props?.ekus ?? [] where !ObjectIdentifierText.isValid(purpose) {
+            throw .invalid("policy.x509_props.ekus", "'\(purpose.prefix(32))' is not an object identifier")
+        }
+    }
+
+    /// Path length and name constraints belong to authorities.
+    private func validateConstraints() throws(VaultError) {
+        let isAuthority = x509_props?.basic_constraints?.ca ?? false
+        if let bound = x509_props?.basic_constraints?.path_length {
+            guard isAuthority, (0...10).contains(bound) else {
+                throw .invalid(
+                    "policy.x509_props.basic_constraints.path_length", "it must be from 0 to 10, for an authority")
+            }
+        }
+        if let names = x509_props?.name_constraints {
+            try AuthorityNames.validate(names.permitted ?? [], "policy.x509_props.name_constraints.permitted")
+            try AuthorityNames.validate(names.excluded ?? [], "policy.x509_props.name_constraints.excluded")
+            guard isAuthority else {
+                throw .invalid("policy.x509_props.name_constraints", "only an authority constrains names")
+            }
         }
     }
 
@@ -307,6 +333,9 @@ struct CertificatePolicy: Codable, Sendable {
         content.keyUsage = x509_props?.key_usage ?? []
         content.extendedKeyUsage = x509_props?.ekus ?? []
         content.isAuthority = x509_props?.basic_constraints?.ca ?? false
+        content.pathLength = x509_props?.basic_constraints?.path_length
+        content.permittedNames = x509_props?.name_constraints?.permitted ?? []
+        content.excludedNames = x509_props?.name_constraints?.excluded ?? []
         return content
     }
 
@@ -333,9 +362,16 @@ struct CertificatePolicy: Codable, Sendable {
 
     /// When a certificate is to be renewed; nil when never.
     func renewalTime(from start: Timestamp, to end: Timestamp) -> Timestamp? {
-        guard isRenewable, let action = lifetime_actions?.first, action.action?.action_type == "AutoRenew" else {
-            return nil
-        }
+        isRenewable ? time(of: "AutoRenew", from: start, to: end) : nil
+    }
+
+    /// When the contacts are to be told that its end is near; nil when never.
+    func noticeTime(from start: Timestamp, to end: Timestamp) -> Timestamp? {
+        time(of: "EmailContacts", from: start, to: end)
+    }
+
+    private func time(of type: String, from start: Timestamp, to end: Timestamp) -> Timestamp? {
+        guard let action = lifetime_actions?.first, action.action?.action_type == type else { return nil }
         if let days = action.trigger?.days_before_expiry { return end - .days(days) }
         guard let percentage = action.trigger?.lifetime_percentage else { return nil }
         let seconds = (end.epochSeconds - start.epochSeconds) * Int64(percentage) / 100
@@ -383,7 +419,16 @@ struct CertificatePolicy: Codable, Sendable {
             Self.write(x509_props?.ekus, "ekus", to: &props)
             Self.write(x509_props?.key_usage, "key_usage", to: &props)
             props.member("validity_months", months)
-            props.object("basic_constraints") { $0.member("ca", x509_props?.basic_constraints?.ca ?? false) }
+            props.object("basic_constraints") { constraints in
+                constraints.member("ca", x509_props?.basic_constraints?.ca ?? false)
+                if let bound = x509_props?.basic_constraints?.path_length { constraints.member("path_length", bound) }
+            }
+            if let names = x509_props?.name_constraints {
+                props.object("name_constraints") { constraints in
+                    Self.write(names.permitted, "permitted", to: &constraints)
+                    Self.write(names.excluded, "excluded", to: &constraints)
+                }
+            }
         }
         writer.array("lifetime_actions") { list in
             for action in lifetime_actions ?? [] {
@@ -415,5 +460,33 @@ struct CertificatePolicy: Codable, Sendable {
     private static func write(_ values: [String]?, _ name: StaticString, to writer: inout JSONWriter) {
         guard let values else { return }
         writer.array(name) { list in for value in values { list.string(value) } }
+    }
+}
+
+/// Object identifiers as text: numbers with dots between them.
+package enum ObjectIdentifierText {
+    package static func isValid(_ text: String) -> Bool {
+        let arcs = text.split(separator: ".", omittingEmptySubsequences: false)
+        return text.utf8.count <= 128 && arcs.count >= 2
+            && arcs.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy(\.isASCIIDigit) }
+    }
+}
+
+/// Name constraints as text: a kind and a name.
+package enum AuthorityNames {
+    private static let kinds = ["DNS:", "email:", "URI:", "IP:"]
+
+    /// - Throws: `.badParameter` naming the member.
+    package static func validate(_ names: [String], _ member: String) throws(VaultError) {
+        guard names.count <= 100 else { throw .invalid(member, "there are more than 100 names") }
+        for name in names {
+            guard let kind = kinds.first(where: { name.hasPrefix($0) }), name.utf8.count > kind.utf8.count,
+                name.utf8.count <= 256,
+                name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !",;\"\\$#".utf8.contains($0) })
+            else {
+                throw .invalid(
+                    member, "'\(name.prefix(64))' is not a name such as DNS:example.com or IP:10.0.0.0/255.0.0.0")
+            }
+        }
     }
 }

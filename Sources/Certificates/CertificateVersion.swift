@@ -1,18 +1,18 @@
 import Cryptography
-import Domain
-import Objects
+package import Domain
+package import Objects
 import Operations
 import X509
 
 /// What is particular to a version of a certificate: the payload of its record.
-struct CertificateVersion: Sendable {
+package struct CertificateVersion: Sendable {
     /// DER.
-    let der: [UInt8]
+    package let der: [UInt8]
     /// DER, in the order kept.
-    let chain: [[UInt8]]
+    package let chain: [[UInt8]]
     /// SHA-1 of the DER, for clients.
-    let thumbprint: [UInt8]
-    let subject: String
+    package let thumbprint: [UInt8]
+    package let subject: String
 
     private static let format: UInt8 = 1
 
@@ -34,7 +34,7 @@ struct CertificateVersion: Sendable {
         return writer.bytes
     }
 
-    init(_ record: ObjectRecord) throws(VaultError) {
+    package init(_ record: ObjectRecord) throws(VaultError) {
         guard let version = Self(payload: record.payload) else {
             throw .integrity(record: "certificate version \(record.version)")
         }
@@ -82,6 +82,12 @@ struct PendingCertificate: Codable, Sendable {
     var cancellationRequested = false
     var errorCode: String?
     var errorMessage: String?
+    /// What the connector of the issuer remembers from one step to the next.
+    var connectorState: [UInt8]?
+    /// How things stand at the issuer, in words; nil for the usual ones.
+    var statusDetails: String?
+    /// Begun by the server itself; nil for no.
+    var isRenewal: Bool?
 
     var tags: [ObjectRecord.Tag] { zip(tagNames, tagValues).map { ObjectRecord.Tag(name: $0, value: $1) } }
 
@@ -98,7 +104,8 @@ struct PendingCertificate: Codable, Sendable {
         if status == .inProgress {
             writer.member(
                 "status_details",
-                "Pending certificate created. Certificate request is in progress. This may take some time based on the issuer provider. "
+                statusDetails
+                    ?? "Pending certificate created. Certificate request is in progress. This may take some time based on the issuer provider. "
                     + "Please check again later.")
         }
         if status == .completed { writer.member("target", base) }

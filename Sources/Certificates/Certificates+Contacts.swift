@@ -59,13 +59,18 @@ struct ContactsOutput: OperationOutput {
 extension Certificates {
     private func key(_ vault: Vault) -> String { vault.keyPrefix + "certificate-contacts" }
 
-    private func contacts(_ vault: Vault, in reader: any RecordReader) throws(VaultError) -> Contacts {
-        guard let bytes = try reader.record(at: key(vault)) else {
-            throw VaultError(.contactsNotFound, "Contacts not found.")
-        }
+    /// Nil when there are none.
+    func contacts(of vault: Vault, in reader: any RecordReader) throws(VaultError) -> Contacts? {
+        guard let bytes = try reader.record(at: key(vault)) else { return nil }
         guard bytes.first == 1, let contacts = try? JSONDecoder().decode(Contacts.self, from: Data(bytes.dropFirst()))
         else { throw .integrity(record: key(vault)) }
-        guard !contacts.contacts.isEmpty else { throw VaultError(.contactsNotFound, "Contacts not found.") }
+        return contacts.contacts.isEmpty ? nil : contacts
+    }
+
+    private func contacts(_ vault: Vault, in reader: any RecordReader) throws(VaultError) -> Contacts {
+        guard let contacts = try contacts(of: vault, in: reader) else {
+            throw VaultError(.contactsNotFound, "Contacts not found.")
+        }
         return contacts
     }
 

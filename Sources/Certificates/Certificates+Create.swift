@@ -25,6 +25,8 @@ struct CreateCertificate: OperationInput {
     let isEnabled: Bool
     let tags: [ObjectRecord.Tag]
     let keepsOrder: Bool
+    /// Begun by the server itself.
+    let isRenewal: Bool
 
     init(_ request: Request) throws(VaultError) {
         struct Body: Decodable {
@@ -40,12 +42,14 @@ struct CreateCertificate: OperationInput {
         isEnabled = body.attributes?.enabled ?? true
         tags = body.tags?.sorted ?? []
         keepsOrder = body.preserveCertOrder ?? false
+        isRenewal = false
     }
 
     init(renewing name: ObjectName, isEnabled: Bool, tags: [ObjectRecord.Tag]) {
         (self.name, self.isEnabled, self.tags) = (name, isEnabled, tags)
         policy = nil
         keepsOrder = false
+        isRenewal = true
     }
 }
 
@@ -76,7 +80,7 @@ extension Certificates {
             status: .inProgress, requestID: call.lane.newGUID(), request: request, issuer: policy.issuerName,
             issuerType: policy.issuer?.cty, version: version.value, key: key.encoded(), reusesKey: reuses != nil,
             isEnabled: input.isEnabled, tagNames: input.tags.map(\.name), tagValues: input.tags.map(\.value),
-            keepsOrder: input.keepsOrder)
+            keepsOrder: input.keepsOrder, isRenewal: input.isRenewal ? true : nil)
         let record = try policy.encoded()
         do throws(VaultError) {
             try await call.commit { transaction throws(VaultError) in
@@ -183,22 +187,81 @@ extension Certificates {
             pending.status = .cancelled
             return try await close(pending, input.name, tables, call)
         }
-        guard policy.isSelfIssued else {
-            pending.status = .failed
-            pending.errorCode = "Certificate issuer error"
-            pending.errorMessage =
-                "The issuer '\(pending.issuer)' cannot be reached by this server: its provider has no connector here."
-            return try await close(pending, input.name, tables, call)
+        let outcome =
+            policy.isSelfIssued
+            ? .issued(
+                try await selfSigned(pending, policy, tables, input.name, call), chain: [], alongside: { _ in })
+            : try await ask(pending, policy, tables, input.name, call)
+        switch outcome {
+        case .issued(let certificate, let chain, let alongside):
+            do throws(VaultError) {
+                _ = try await complete(
+                    pending, certificate, chain, policy, input.name, tables, call, alongside: alongside)
+                return NoContent()
+            } catch {
+                guard error.answer.status == 409 else { throw error }
+                return try await fail(pending, "Request rejected", error.message, input.name, tables, call)
+            }
+        case .waiting(let time, let details, let state, let alongside):
+            pending.connectorState = state
+            pending.statusDetails = details
+            let (waiting, next) = (pending, enrollDuty(input.name, tables.vault, at: time))
+            try await call.commit { transaction throws(VaultError) in
+                try alongside(transaction)
+                guard let current = try self.pending(of: input.name, tables, in: transaction),
+                    current.requestID == waiting.requestID, current.status == .inProgress
+                else { return }
+                var kept = waiting
+                kept.cancellationRequested = current.cancellationRequested
+                try put(kept, of: input.name, tables, in: transaction)
+                try next.schedule(in: transaction)
+            }
+            return NoContent()
+        case .failed(let code, let reason):
+            return try await fail(pending, code, reason, input.name, tables, call)
         }
-        let certificate = try await selfSigned(pending, policy, tables, input.name, call)
-        do throws(VaultError) {
-            _ = try await complete(pending, certificate, [], policy, input.name, tables, call)
-        } catch {
-            guard error.answer.status == 409 else { throw error }
-            pending.status = .failed
-            pending.errorCode = "Request rejected"
-            pending.errorMessage = error.message
-            return try await close(pending, input.name, tables, call)
+    }
+
+    /// Takes the next step of an order at the issuer that the policy names.
+    private func ask(
+        _ pending: PendingCertificate, _ policy: CertificatePolicy, _ tables: Tables, _ name: ObjectName, _ call: Call
+    ) async throws(VaultError) -> IssuerOutcome {
+        guard let (issuerName, issuer) = try issuer(named: pending.issuer, tables.vault, in: call.lane.reader) else {
+            return .failed(
+                code: "Certificate issuer error", reason: "The issuer '\(pending.issuer)' is no longer in this vault.")
+        }
+        guard issuer.attributes?.enabled ?? true else {
+            return .failed(code: "Certificate issuer error", reason: "The issuer '\(issuerName)' is disabled.")
+        }
+        let account = issuer.account
+        guard let connector = connector(for: account.provider) else {
+            return .failed(
+                code: "Certificate issuer error",
+                reason:
+                    "The issuer '\(issuerName)' cannot be reached by this server: its provider has no connector here.")
+        }
+        let key = try keyRecord(pending)
+        return try await connector.enroll(
+            IssuerOrder(
+                vault: tables.vault, name: name, issuer: issuerName, account: account,
+                certificateType: policy.issuer?.cty, content: policy.content, months: policy.months,
+                publicKey: key.material.publicKey, specification: key.specification, request: pending.request,
+                state: pending.connectorState), call)
+    }
+
+    /// Ends an order that the issuer refused. A renewal is tried again later.
+    private func fail(
+        _ pending: PendingCertificate, _ code: String, _ reason: String, _ name: ObjectName, _ tables: Tables,
+        _ call: Call
+    ) async throws(VaultError) -> NoContent {
+        var failed = pending
+        failed.status = .failed
+        failed.errorCode = code
+        failed.errorMessage = reason
+        let (ended, now) = (failed, call.now)
+        try await call.commit { transaction throws(VaultError) in
+            try put(ended, of: name, tables, in: transaction)
+            if ended.isRenewal == true { try retryRenewal(name, reason, tables, at: now, in: transaction) }
         }
         return NoContent()
     }
@@ -249,10 +312,13 @@ extension Certificates {
     /// Writes certificate, key and secret as one version, and ends the pending operation.
     func complete(
         _ pending: PendingCertificate, _ certificate: Certificate, _ chain: [Certificate], _ policy: CertificatePolicy,
-        _ name: ObjectName, _ tables: Tables, _ call: Call
+        _ name: ObjectName, _ tables: Tables, _ call: Call,
+        alongside: @escaping @Sendable (Transaction) throws(VaultError) -> Void = { _ in }
     ) async throws(VaultError) -> CertificateBundle {
         var closed = pending
         closed.status = .completed
+        closed.connectorState = nil
+        closed.statusDetails = nil
         let trio = try trio(
             ObjectVersion(pending.version), try keyRecord(pending), certificate, chain, policy,
             isEnabled: pending.isEnabled, tags: pending.tags, at: call.now)
@@ -263,6 +329,7 @@ extension Certificates {
             else { throw VaultError(.conflict, "The pending certificate was changed meanwhile. Try again.") }
             let head = try append(trio, to: name, tables, in: transaction)
             try put(done, of: name, tables, in: transaction)
+            try alongside(transaction)
             try schedule(head, policy, tables, at: now, in: transaction)
             return head
         }

@@ -32,6 +32,28 @@ struct CertificateIssuer: Codable, Sendable {
     var org_details: Organisation?
     var attributes: Attributes?
 
+    /// What a PATCH leaves out stays.
+    func merged(with changes: CertificateIssuer, at now: Int64) -> CertificateIssuer {
+        var issuer = self
+        issuer.provider = changes.provider ?? provider
+        issuer.credentials = Credentials(
+            account_id: changes.credentials?.account_id ?? credentials?.account_id,
+            pwd: changes.credentials?.pwd ?? credentials?.pwd)
+        issuer.org_details = changes.org_details ?? org_details
+        issuer.attributes?.enabled = changes.attributes?.enabled ?? attributes?.enabled
+        issuer.attributes?.updated = now
+        return issuer
+    }
+
+    var account: IssuerAccount {
+        IssuerAccount(
+            provider: provider?.lowercased() ?? "",
+            accountID: credentials?.account_id.flatMap { $0.isEmpty ? nil : $0 },
+            password: credentials?.pwd.flatMap { $0.isEmpty ? nil : SensitiveBytes($0.utf8) },
+            organisation: org_details?.id,
+            emails: (org_details?.admin_details ?? []).compactMap(\.email))
+    }
+
     func write(name: String, vault: Vault, to writer: inout JSONWriter) {
         writer.member("id", "\(vault.url(of: "certificates"))issuers/\(name)")
         writer.member("provider", provider ?? "")
@@ -175,6 +197,7 @@ extension Certificates {
         let now = call.now.epochSeconds
         issuer.attributes = .init(enabled: issuer.attributes?.enabled ?? true, created: now, updated: now)
         let wanted = issuer
+        try await connector(for: provider.lowercased())?.validate(wanted.account, named: input.name, call)
         try await call.commit { transaction throws(VaultError) in
             try put(input.name, wanted, vault, in: transaction)
         }
@@ -185,24 +208,15 @@ extension Certificates {
     func updateIssuer(_ input: PutIssuer, _ call: Call) async throws(VaultError) -> IssuerOutput {
         let vault = try call.vault()
         let now = call.now.epochSeconds
+        let changes = input.issuer
+        if let provider = changes.provider, !Self.providers.contains(provider.lowercased()) {
+            throw .invalid("provider", "'\(provider.prefix(64))' is not a provider of certificates")
+        }
+        let wanted = try required(input.name, vault, in: call.lane.reader).issuer.merged(with: changes, at: now)
+        try await connector(for: wanted.account.provider)?.validate(wanted.account, named: input.name, call)
         let (name, issuer) = try await call.commit { transaction throws(VaultError) in
-            var (name, issuer) = try required(input.name, vault, in: transaction)
-            let changes = input.issuer
-            if let provider = changes.provider {
-                guard Self.providers.contains(provider.lowercased()) else {
-                    throw .invalid("provider", "'\(provider.prefix(64))' is not a provider of certificates")
-                }
-                issuer.provider = provider
-            }
-            if let id = changes.credentials?.account_id {
-                issuer.credentials = .init(account_id: id, pwd: issuer.credentials?.pwd)
-            }
-            if let password = changes.credentials?.pwd {
-                issuer.credentials = .init(account_id: issuer.credentials?.account_id, pwd: password)
-            }
-            if let details = changes.org_details { issuer.org_details = details }
-            if let enabled = changes.attributes?.enabled { issuer.attributes?.enabled = enabled }
-            issuer.attributes?.updated = now
+            let (name, old) = try required(input.name, vault, in: transaction)
+            let issuer = old.merged(with: changes, at: now)
             try put(name, issuer, vault, in: transaction)
             return (name, issuer)
         }

@@ -3,6 +3,7 @@ package import Cryptography
 package import Domain
 import FoundationEssentials
 package import Keys
+package import Notices
 package import Objects
 package import Operations
 import Secrets
@@ -17,9 +18,12 @@ package struct Certificates: Sendable {
     static let policyCompanion = "certificate-policy"
     static let pendingCompanion = "certificate-pending"
     static let scheduleCompanion = "certificate-schedule"
-    static let kind = ObjectKind(
+    /// Written by the room of authorities: that the certificate is one.
+    package static let authorityCompanion = "certificate-authority"
+    package static let kind = ObjectKind(
         collection: "certificates", noun: "certificate", title: "Certificate", notFound: .certificateNotFound,
-        purgeOperation: "CertificatePurgeIfDue", companions: [policyCompanion, pendingCompanion, scheduleCompanion])
+        purgeOperation: "CertificatePurgeIfDue",
+        companions: [policyCompanion, pendingCompanion, scheduleCompanion, authorityCompanion])
     /// Names that paths of the service use.
     static let reservedNames: Set = ["contacts", "issuers", "restore"]
 
@@ -27,8 +31,18 @@ package struct Certificates: Sendable {
     let backups: BackupEnvelope
     let work: KeyWork
     let engine: CryptoEngine
+    private let connectors: [any IssuerConnector]
+    let notices: Notices
 
-    package init(paging: Paging, backupKeys: BackupKeys, engine: CryptoEngine, work: KeyWork) {
+    /// - Parameters:
+    ///   - connectors: what asks issuers other than `Self`.
+    ///   - notices: who is told of ends and failures.
+    package init(
+        paging: Paging, backupKeys: BackupKeys, engine: CryptoEngine, work: KeyWork,
+        connectors: [any IssuerConnector], notices: Notices
+    ) {
+        self.connectors = connectors
+        self.notices = notices
         self.paging = paging
         self.work = work
         self.engine = engine
@@ -48,6 +62,10 @@ package struct Certificates: Sendable {
             keys = ObjectTable(Keys.kind, in: vault)
             secrets = ObjectTable(Secrets.kind, in: vault)
         }
+    }
+
+    func connector(for provider: String) -> (any IssuerConnector)? {
+        connectors.first { $0.providers.contains(provider) }
     }
 
     func tables(_ call: Call) throws(VaultError) -> Tables { Tables(try call.vault()) }
@@ -106,6 +124,11 @@ extension Certificates {
         lifecycle + making + contactsAndIssuers + [
             Operation(scheduled: "CertificateEnroll", requires: .certificatesCreate, run: enroll),
             Operation(scheduled: "CertificateRenew", requires: .certificatesCreate, run: renew),
+            Operation(
+                scheduled: "CertificateNearExpiryEventGridNotification", requires: .certificatesRead,
+                run: tellNearExpiry),
+            Operation(
+                scheduled: "CertificateExpiredEventGridNotification", requires: .certificatesRead, run: tellExpired),
             Operation(
                 scheduled: "CertificatePurgeIfDue", requires: .certificatesPurge, destroys: true, run: purgeIfDue),
         ]

@@ -11,6 +11,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     case certificatesRead, certificatesCreate, certificatesImport, certificatesUpdate, certificatesDelete
     case certificatesRecover, certificatesPurge, certificatesBackup, certificatesRestore, certificateContactsWrite
     case certificateIssuersRead, certificateIssuersWrite, certificateIssuersDelete
+    case authoritiesIssue, authoritiesRevoke
     case roleAssignmentsRead, roleAssignmentsWrite, roleAssignmentsDelete
     case localAssignmentsRead, localAssignmentsWrite, localAssignmentsDelete, localDefinitionsRead
     case applicationsRead, applicationsWrite, applicationsDelete
@@ -62,6 +63,8 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .certificateIssuersRead: "Microsoft.KeyVault/vaults/certificatecas/read"
         case .certificateIssuersWrite: "Microsoft.KeyVault/vaults/certificatecas/write"
         case .certificateIssuersDelete: "Microsoft.KeyVault/vaults/certificatecas/delete"
+        case .authoritiesIssue: "Microsoft.KeyVault/vaults/certificatecas/issue/action"
+        case .authoritiesRevoke: "Microsoft.KeyVault/vaults/certificatecas/revoke/action"
         case .localAssignmentsRead: "Microsoft.KeyVault/managedHsm/roleAssignments/read/action"
         case .localAssignmentsWrite: "Microsoft.KeyVault/managedHsm/roleAssignments/write/action"
         case .localAssignmentsDelete: "Microsoft.KeyVault/managedHsm/roleAssignments/delete/action"
@@ -127,7 +130,8 @@ package enum Permission: UInt8, CaseIterable, Sendable {
             .keysRelease, .randomBytes, .localAssignmentsRead, .localAssignmentsWrite, .localAssignmentsDelete,
             .localDefinitionsRead, .certificatesRead, .certificatesCreate, .certificatesImport, .certificatesUpdate,
             .certificatesDelete, .certificatesRecover, .certificatesPurge, .certificatesBackup, .certificatesRestore,
-            .certificateContactsWrite, .certificateIssuersRead, .certificateIssuersWrite, .certificateIssuersDelete:
+            .certificateContactsWrite, .certificateIssuersRead, .certificateIssuersWrite, .certificateIssuersDelete,
+            .authoritiesIssue, .authoritiesRevoke:
             true
         case .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete, .applicationsRead, .applicationsWrite,
             .applicationsDelete, .auditRead, .barrierRotate, .backupKeysExport, .backupKeysImport:

@@ -22,17 +22,29 @@ package final class HTTPServer: Sendable {
     private let load = ServerLoad()
     private let listeners = Mutex<[any Channel]>([])
     private let ticks = Mutex<[RepeatedTask]>([])
+    private let site: PublicSite?
+
+    /// What a listener takes.
+    package enum Speech: Sendable {
+        case tls
+        /// The public documents alone.
+        case plain
+        /// Either, told apart by the first byte.
+        case both
+    }
 
     /// - Parameters:
+    ///   - site: what is served over plain HTTP; nil for nothing.
     ///   - makeLane: called once for each event loop.
     package init(
         group: MultiThreadedEventLoopGroup, tls: NIOSSLContext, dispatcher: Dispatcher, limits: HTTPLimits,
-        region: String,
+        region: String, site: PublicSite? = nil,
         clock: @escaping @Sendable () -> Timestamp, makeLane: (any Waker) throws -> Lane
     ) throws {
         self.group = group
         self.tls = Mutex(tls)
         self.limits = limits
+        self.site = site
         let writer = ResponseWriter(region: region)
         let load = load
         states = try group.makeIterator().map { loop in
@@ -68,14 +80,14 @@ package final class HTTPServer: Sendable {
     package func replaceTLS(_ context: NIOSSLContext) { tls.withLock { $0 = context } }
 
     /// Listens on every address; answers the ports.
-    package func listen(on addresses: [String], port: Int) async throws -> [Int] {
+    package func listen(on addresses: [String], port: Int, speaking speech: Speech = .tls) async throws -> [Int] {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { [self] channel in initialize(channel) }
+            .childChannelInitializer { [self] channel in initialize(channel, speech) }
         var port = port
         var ports: [Int] = []
         for address in addresses {
@@ -94,7 +106,7 @@ package final class HTTPServer: Sendable {
         return ports
     }
 
-    private func initialize(_ channel: any Channel) -> EventLoopFuture<Void> {
+    private func initialize(_ channel: any Channel, _ speech: Speech) -> EventLoopFuture<Void> {
         guard load.connections.add(1, ordering: .relaxed).newValue <= limits.connections,
             let state = states.first(where: { $0.executor.eventLoop === channel.eventLoop })
         else {
@@ -105,17 +117,44 @@ package final class HTTPServer: Sendable {
         let context = tls.withLock { $0 }
         let headTime = limits.headTime.timeAmount
         return channel.eventLoop.makeCompletedFuture {
-            let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(NIOSSLServerHandler(context: context))
             // A handshake that does not end closes the connection; the rest has deadlines of its own.
             let deadline = channel.eventLoop.scheduleTask(in: headTime) { channel.close(promise: nil) }
             channel.closeFuture.whenComplete { _ in deadline.cancel() }
-            try pipeline.addHandler(
-                ApplicationProtocolNegotiationHandler { [self] result, channel in
-                    deadline.cancel()
-                    return channel.eventLoop.makeCompletedFuture { try configure(channel, state, result) }
-                })
+            let asTLS: @Sendable (any Channel) throws -> Void = { [self] channel in
+                let pipeline = channel.pipeline.syncOperations
+                try pipeline.addHandler(NIOSSLServerHandler(context: context))
+                try pipeline.addHandler(
+                    ApplicationProtocolNegotiationHandler { [self] result, channel in
+                        deadline.cancel()
+                        return channel.eventLoop.makeCompletedFuture { try configure(channel, state, result) }
+                    })
+            }
+            let asPlain: @Sendable (any Channel) throws -> Void = { [self] channel in
+                deadline.cancel()
+                try configurePlain(channel, state)
+            }
+            switch speech {
+            case .tls: try asTLS(channel)
+            case .plain: try asPlain(channel)
+            case .both:
+                try channel.pipeline.syncOperations.addHandler(PlainDetector(asTLS: asTLS, asPlain: asPlain))
+            }
         }
+    }
+
+    private func configurePlain(_ channel: any Channel, _ state: LoopState) throws {
+        guard let site else { throw ChannelError.operationUnsupported }
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(ByteToMessageHandler(decoder))
+        try pipeline.addHandler(PublicConnection(state, site: site, allocator: channel.allocator))
+    }
+
+    private var decoder: HTTPRequestDecoder {
+        var decoding = NIOHTTPDecoderLimitConfiguration()
+        decoding.maxHeaderFieldSize = limits.headBytes
+        decoding.maxHeaderListSize = limits.headBytes
+        decoding.maxHeaderFieldCount = limits.headerCount
+        return HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: decoding)
     }
 
     private func configure(_ channel: any Channel, _ state: LoopState, _ result: ALPNResult) throws {
@@ -129,11 +168,6 @@ package final class HTTPServer: Sendable {
         if case .negotiated("h2") = result {
             try configureHTTP2(channel, state, version)
         } else {
-            var decoding = NIOHTTPDecoderLimitConfiguration()
-            decoding.maxHeaderFieldSize = limits.headBytes
-            decoding.maxHeaderListSize = limits.headBytes
-            decoding.maxHeaderFieldCount = limits.headerCount
-            let decoder = HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: decoding)
             try pipeline.addHandler(ByteToMessageHandler(decoder))
             try pipeline.addHandler(HTTP1Connection(state, tlsVersion: version, allocator: channel.allocator))
         }

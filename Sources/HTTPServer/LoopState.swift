@@ -30,6 +30,7 @@ final class LoopState: @unchecked Sendable {
     /// Where answers are put together, one after the other.
     var scratch: [UInt8] = []
     private let clock: @Sendable () -> Timestamp
+    var now: Timestamp { clock() }
     private var connections: [ObjectIdentifier: any TimedConnection] = [:]
 
     init(

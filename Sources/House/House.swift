@@ -1,5 +1,6 @@
 package import Access
 package import Audit
+import Authorities
 package import Automation
 package import Barrier
 import Certificates
@@ -13,6 +14,7 @@ import Login
 package import Management
 package import NIOPosix
 package import NIOSSL
+import Notices
 import Objects
 package import Operations
 import ProviderOpenSSL
@@ -39,6 +41,7 @@ package final class House: Sendable {
     /// The lane of automation and of the house itself; belongs to whoever drives `automation`.
     package let ownLane: Lane
     private let signingKeys: SigningKeys
+    private let authorities: Authorities
     private let pool: WorkPool
     private let hardware: HardwareSetup?
     private let generation: WorkPool
@@ -113,7 +116,14 @@ package final class House: Sendable {
             }
             self.hardware = hardware
             let keyWork = KeyWork(software: software, hardware: hardware?.keys, slow: pool, generation: generation)
-            let certificates = Certificates(paging: paging, backupKeys: backupKeys, engine: engine, work: keyWork)
+            let authorities = Authorities(
+                paging: paging, engine: engine, work: keyWork, address: configuration.publicAddress,
+                vaults: { vaults.vault($0, .vault) }, allVaults: { vaults.all.filter { $0.service == .vault } })
+            self.authorities = authorities
+            let notices = Notices([:])
+            let certificates = Certificates(
+                paging: paging, backupKeys: backupKeys, engine: engine, work: keyWork, connectors: [authorities],
+                notices: notices)
             let keys = Keys(
                 paging: paging, backupKeys: backupKeys, engine: engine,
                 work: keyWork,
@@ -136,8 +146,8 @@ package final class House: Sendable {
                     witnessed: { () throws(VaultError) in try Self.witnessed(checkpointFile) },
                     publicKey: try checkpointKey.publicKey()), kek: kek, sealByToken: hardware?.sealing)
             catalog = Catalog(
-                secrets.operations + keys.operations + certificates.operations + login.operations
-                    + management.operations)
+                secrets.operations + keys.operations + certificates.operations + authorities.operations
+                    + notices.operations + login.operations + management.operations)
             dispatcher = Dispatcher(
                 catalog: catalog, authority: authority, suffix: configuration.suffix,
                 subscription: instance.subscription,
@@ -184,8 +194,17 @@ package final class House: Sendable {
     package func makeServer(group: MultiThreadedEventLoopGroup, tls: NIOSSLContext) throws -> HTTPServer {
         try HTTPServer(
             group: group, tls: tls, dispatcher: dispatcher, limits: configuration.limits,
-            region: configuration.location,
+            region: configuration.location, site: site,
             clock: configuration.world.wall, makeLane: { try makeLane($0) })
+    }
+
+    /// What is served over plain HTTP; nil when there is no address for it.
+    private var site: PublicSite? {
+        guard configuration.publicAddress != nil else { return nil }
+        let authorities = authorities
+        return { request, lane, now throws(VaultError) in
+            try authorities.document(request, at: now, on: lane)
+        }
     }
 
     // MARK: Parts

@@ -30,6 +30,8 @@ package struct HouseConfiguration: Sendable {
     package var token: Token?
     /// Whose attestations open exportable keys.
     package var attestationAuthorities: [AttestationAuthorities.Authority] = []
+    /// Where clients reach what is served over plain HTTP, such as `http://pki.example.com`; stands in certificates. Nil for nowhere.
+    package var publicAddress: String?
 
     package struct VaultSettings: Sendable {
         package let name: VaultName

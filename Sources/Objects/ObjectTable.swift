@@ -164,6 +164,16 @@ package struct ObjectTable: Sendable {
         }
     }
 
+    /// The names, in lower case, of the objects that have a companion, those after `marker` if there is one.
+    package func companionNames(_ companion: String, after marker: String?, limit: Int, in reader: any RecordReader)
+        throws(VaultError) -> [String]
+    {
+        let prefix = prefix + companion + "/"
+        return try reader.records(in: range(prefix, marker), limit: limit).map {
+            String($0.key.dropFirst(prefix.count))
+        }
+    }
+
     // MARK: Changing
 
     /// Adds a version; it becomes the current one.

@@ -22,6 +22,7 @@ package struct ErrorAnswer: Sendable {
             case .keyOperationForbidden: (403, "Forbidden", "KeyOperationForbidden")
             case .keyNotFound: (404, "KeyNotFound", nil)
             case .certificateNotFound: (404, "CertificateNotFound", nil)
+            case .authorityNotFound: (404, "AuthorityNotFound", nil)
             case .pendingCertificateNotFound: (404, "PendingCertificateNotFound", nil)
             case .contactsNotFound: (404, "ContactsNotFound", nil)
             case .issuerNotFound: (404, "CertificateIssuerNotFound", nil)

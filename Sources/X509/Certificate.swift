@@ -17,12 +17,19 @@ package struct Certificate: Sendable, Hashable {
     package let publicKey: PublicKey?
     package let specification: KeySpecification?
     package let isAuthority: Bool
+    /// How many authorities may follow below this one; nil for no bound.
+    package let pathLength: Int?
     /// Key usage, as the bits of RFC 5280 §4.2.1.3; nil when the extension is absent.
     package let keyUsage: UInt32?
     /// Object identifiers.
     package let extendedKeyUsage: [String]
     package let dnsNames: [String]
     package let emails: [String]
+    /// Where revocation is told: OCSP, lists, their deltas; and where the issuer's certificate is had.
+    package let ocspAddresses: [String]
+    package let revocationListAddresses: [String]
+    package let deltaListAddresses: [String]
+    package let issuerAddresses: [String]
 
     /// - Throws: `.malformed` when it cannot be read, or when something follows it.
     package init(der: [UInt8], engine: CryptoEngine) throws(CryptoError) {
@@ -39,6 +46,8 @@ package struct Certificate: Sendable, Hashable {
         serialNumber = X509Memory.serial(pointer)
         (publicKey, specification) = X509Memory.publicKey(X509_get0_pubkey(pointer))
         isAuthority = X509_check_ca(pointer) == 1
+        let bound = X509_get_pathlen(pointer)
+        pathLength = bound < 0 ? nil : Int(bound)
         let flags = X509_get_extension_flags(pointer)
         guard flags & UInt32(EXFLAG_INVALID) == 0 else {
             ERR_clear_error()
@@ -47,6 +56,10 @@ package struct Certificate: Sendable, Hashable {
         keyUsage = flags & UInt32(EXFLAG_KUSAGE) != 0 ? X509_get_key_usage(pointer) : nil
         extendedKeyUsage = X509Memory.purposes(pointer)
         (dnsNames, emails) = X509Memory.alternativeNames(pointer)
+        ocspAddresses = X509Memory.lines(strongroom_authority_addresses(pointer, NID_ad_OCSP))
+        issuerAddresses = X509Memory.lines(strongroom_authority_addresses(pointer, NID_ad_ca_issuers))
+        revocationListAddresses = X509Memory.lines(strongroom_crl_addresses(pointer, NID_crl_distribution_points))
+        deltaListAddresses = X509Memory.lines(strongroom_crl_addresses(pointer, NID_freshest_crl))
         ERR_clear_error()
     }
 
@@ -84,6 +97,13 @@ enum X509Memory {
             throw .malformed("the certificate cannot be read")
         }
         return target
+    }
+
+    /// The lines of a text that is freed here.
+    static func lines(_ text: UnsafeMutablePointer<CChar>?) -> [String] {
+        guard let text else { return [] }
+        defer { strongroom_free(text) }
+        return String(cString: text).split(separator: "\n").map(String.init)
     }
 
     static func time(_ time: UnsafePointer<ASN1_TIME>?) -> Timestamp? {
@@ -160,7 +180,12 @@ enum X509Memory {
     static func purposes(_ certificate: OpaquePointer) -> [String] {
         let index = X509_get_ext_by_NID(certificate, NID_ext_key_usage, -1)
         guard index >= 0, let ext = X509_get_ext(certificate, index) else { return [] }
-        return listed(ext).compactMap { name in
+        return identifiers(listed(ext))
+    }
+
+    /// Names of libcrypto's as object identifiers.
+    static func identifiers(_ names: [String]) -> [String] {
+        names.compactMap { name in
             guard let object = OBJ_txt2obj(name, 0) else { return nil }
             defer { ASN1_OBJECT_free(object) }
             var text = [CChar](repeating: 0, count: 128)
@@ -182,7 +207,7 @@ enum X509Memory {
     }
 
     /// The parts of an extension as libcrypto prints them.
-    private static func listed(_ ext: OpaquePointer) -> [String] {
+    static func listed(_ ext: OpaquePointer) -> [String] {
         guard let output = BIO_new(BIO_s_mem()) else { return [] }
         defer { BIO_free(output) }
         guard X509V3_EXT_print(output, ext, 0, 0) == 1 else { return [] }

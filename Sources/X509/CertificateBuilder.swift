@@ -4,7 +4,7 @@ package import Domain
 
 /// Makes certificates and requests whose signatures come from any key, in this process or in hardware.
 package struct CertificateBuilder: Sendable {
-    private let engine: CryptoEngine
+    let engine: CryptoEngine
 
     package init(_ engine: CryptoEngine) { self.engine = engine }
 
@@ -69,6 +69,15 @@ package struct CertificateBuilder: Sendable {
             content.extensions() + [
                 (NID_subject_key_identifier, "hash"), (NID_authority_key_identifier, "keyid:always"),
             ], to: certificate, issuer: parent)
+        if let encoded = content.encodedAlternativeNames {
+            let ext: OpaquePointer? = encoded.withUnsafeBufferPointer { buffer in
+                var start = buffer.baseAddress
+                return d2i_X509_EXTENSION(nil, &start, buffer.count)
+            }
+            guard let ext else { throw malformed("the alternative names cannot be read") }
+            defer { X509_EXTENSION_free(ext) }
+            guard X509_add_ext(certificate, ext, -1) == 1 else { throw failure("X.509 extension") }
+        }
         let algorithm = signer.algorithm
         guard strongroom_x509_set_algorithm(certificate, algorithm.nid) == 1 else { throw failure("X.509") }
         let signature = try signer.sign(try encoded { i2d_re_X509_tbs(certificate, $0) })
@@ -123,7 +132,7 @@ package struct CertificateBuilder: Sendable {
         return try encoded { i2d_X509_REQ(request, $0) }
     }
 
-    private func encoded(_ encode: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?) -> Int32) throws(CryptoError)
+    func encoded(_ encode: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?) -> Int32) throws(CryptoError)
         -> [UInt8]
     {
         var start: UnsafeMutablePointer<UInt8>?
@@ -133,12 +142,12 @@ package struct CertificateBuilder: Sendable {
         return Array(UnsafeBufferPointer(start: start, count: Int(count)))
     }
 
-    private func failure(_ what: String) -> CryptoError {
+    func failure(_ what: String) -> CryptoError {
         ERR_clear_error()
         return .failed(what)
     }
 
-    private func malformed(_ what: String) -> CryptoError {
+    func malformed(_ what: String) -> CryptoError {
         ERR_clear_error()
         return .malformed(what)
     }

@@ -18,6 +18,18 @@ package struct CertificateContent: Sendable {
     package var isAuthority = false
     /// How many authorities may follow; nil for no bound.
     package var pathLength: Int?
+    /// Names that certificates below an authority may have, and may not, such as `DNS:example.com` (RFC 5280 §4.2.1.10).
+    package var permittedNames: [String] = []
+    package var excludedNames: [String] = []
+    /// Where the issuer's status service, certificate and revocation lists are had.
+    package var ocspAddress: String?
+    package var issuerAddress: String?
+    package var revocationListAddress: String?
+    package var deltaListAddress: String?
+    /// DER of the subject, in place of the text: taken over from a request.
+    package var encodedSubject: [UInt8]?
+    /// DER of the extension of alternative names, in place of the lists: taken over from a request.
+    package var encodedAlternativeNames: [UInt8]?
 
     package init(subject: String) { self.subject = subject }
 
@@ -37,7 +49,30 @@ package struct CertificateContent: Sendable {
             dnsNames.map { "DNS:" + $0 } + emails.map { "email:" + $0 } + uris.map { "URI:" + $0 }
             + addresses.map { "IP:" + $0 } + principalNames.map { "otherName:1.3.6.1.4.1.311.20.2.3;UTF8:" + $0 }
         for name in names where !Self.isPlain(name) { throw .malformed("the name '\(name.prefix(64))' is not valid") }
-        if !names.isEmpty { list.append((NID_subject_alt_name, names.joined(separator: ","))) }
+        if !names.isEmpty {
+            // Without a subject the names are all there is (RFC 5280 §4.2.1.6).
+            list.append((NID_subject_alt_name, (hasSubject ? "" : "critical,") + names.joined(separator: ",")))
+        }
+        return list + (try authorityExtensions())
+    }
+
+    private var hasSubject: Bool { encodedSubject.map { $0.count > 2 } ?? !subject.isEmpty }
+
+    /// What an authority adds: constraints on those below it, and where its answers are had.
+    private func authorityExtensions() throws(CryptoError) -> [(nid: Int32, value: String)] {
+        let constraints = permittedNames.map { "permitted;" + $0 } + excludedNames.map { "excluded;" + $0 }
+        let access = [ocspAddress.map { "OCSP;URI:" + $0 }, issuerAddress.map { "caIssuers;URI:" + $0 }]
+            .compactMap { $0 }
+        for value in constraints + access + [revocationListAddress, deltaListAddress].compactMap({ $0 }) {
+            guard Self.isPlain(value) else { throw .malformed("'\(value.prefix(64))' is not valid") }
+        }
+        var list: [(nid: Int32, value: String)] = []
+        if !constraints.isEmpty {
+            list.append((NID_name_constraints, "critical," + constraints.joined(separator: ",")))
+        }
+        if !access.isEmpty { list.append((NID_info_access, access.joined(separator: ","))) }
+        if let revocationListAddress { list.append((NID_crl_distribution_points, "URI:" + revocationListAddress)) }
+        if let deltaListAddress { list.append((NID_freshest_crl, "URI:" + deltaListAddress)) }
         return list
     }
 
@@ -51,6 +86,14 @@ package struct CertificateContent: Sendable {
 
     /// - Returns: an X509_NAME that the caller frees.
     func name() throws(CryptoError) -> OpaquePointer {
+        if let encodedSubject {
+            let name: OpaquePointer? = encodedSubject.withUnsafeBufferPointer { buffer in
+                var start = buffer.baseAddress
+                return d2i_X509_NAME(nil, &start, buffer.count)
+            }
+            guard let name else { throw .malformed("the subject cannot be read") }
+            return name
+        }
         guard let name = X509_NAME_new() else { throw .failed("X.509 name") }
         do throws(CryptoError) {
             // The text begins with the most specific part, the name with the most general one.

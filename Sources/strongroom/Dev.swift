@@ -3,6 +3,7 @@ import Barrier
 import Cryptography
 import Domain
 import FoundationEssentials
+import HTTPServer
 import House
 import Management
 import Operations
@@ -53,6 +54,7 @@ struct Dev: AsyncParsableCommand {
         let folder = try DataFolder(creating: data)
         var configuration = HouseConfiguration(folder: folder.path, suffix: suffix.lowercased(), publicPort: port)
         configuration.attestationAuthorities = trusted
+        configuration.publicAddress = "http://pki.\(configuration.authoritySuffix)"
         configuration.vaults =
             names.map { .init(name: $0, sku: .premium) } + pools.map { .init(name: $0, service: .managedHSM) }
         // The lock comes before anything is written, so that a second start changes nothing.
@@ -71,7 +73,7 @@ struct Dev: AsyncParsableCommand {
             house, hosts: named + hosts + [suffix], addresses: ["127.0.0.1", "::1"])
         let running = try await RunningServer.start(
             house, tls: try certificates.tlsContext(), addresses: bind.map { [$0] } ?? ["127.0.0.1", "::1"],
-            optional: bind == nil ? ["::1"] : [], port: port)
+            optional: bind == nil ? ["::1"] : [], port: port, speaking: .both)
         let files = DevelopmentFiles(folder: folder, house: house, vault: names[0], pool: pools[0])
         try await files.write(authority: certificates.authority.certificate)
         Terminal.print(

@@ -14,6 +14,7 @@ struct ConnectionOptions: ParsableArguments {
         String?
     @Option(help: "The subscription. [default: $AZURE_SUBSCRIPTION_ID]") var subscription: String?
     @Option(help: "A PEM bundle of trusted authorities. [default: $SSL_CERT_FILE]") var caFile: String?
+    @Option(help: "The address of a vault. [default: $VAULT_URL]") var vaultURL: String?
 
     static var environment: [String: String] { ProcessInfo.processInfo.environment }
 
@@ -44,6 +45,21 @@ struct ConnectionOptions: ParsableArguments {
             subscription: try need(subscription, "AZURE_SUBSCRIPTION_ID", "--subscription"),
             caFile: caFile ?? environment["SSL_CERT_FILE"])
     }
+
+    /// The address of a vault: the one given by name beside the one that the environment knows.
+    func vaultAddress(_ name: String?) throws -> String {
+        guard let known = vaultURL ?? Self.environment["VAULT_URL"], known.hasPrefix("https://") else {
+            throw CommandFailure.configuration(
+                "VAULT_URL is not set; source the server's client.env or give --vault-url")
+        }
+        let address = known.hasSuffix("/") ? String(known.dropLast()) : known
+        guard let name else { return address }
+        guard VaultName(name) != nil else { throw CommandFailure.usage("'\(name)' is not a valid name for a vault") }
+        guard let dot = address.firstIndex(of: ".") else {
+            throw CommandFailure.configuration("'\(address)' is not the address of a vault")
+        }
+        return "https://\(name)\(address[dot...])"
+    }
 }
 
 /// Calls the management plane of a running server, as an application.
@@ -55,7 +71,8 @@ final class ManagementClient {
     private let secret: SensitiveBytes
     let subscription: String
     private let caFile: String?
-    private var token: String?
+    /// By the address that they are for.
+    private var tokens: [String: String] = [:]
 
     init(
         armURL: String, authority: String, tenant: String, clientID: String, secret: SensitiveBytes,
@@ -73,29 +90,59 @@ final class ManagementClient {
 
     /// - Throws: with the server's own words when it refuses.
     func call(_ method: HTTPMethod, _ path: String, body: [UInt8] = []) async throws -> [UInt8] {
-        let token = try await token()
+        let token = try await token(for: armURL)
         let headers = [("Authorization", "Bearer \(token)"), ("Content-Type", "application/json")]
         let (status, answer) = try await exchange(method, armURL + path, headers, body)
         guard status < 300 else { throw CommandFailure(Self.message(status, answer)) }
         return answer
     }
 
-    private func token() async throws -> String {
-        if let token { return token }
+    /// Calls the data plane of a vault.
+    ///
+    /// - Parameters:
+    ///   - address: `https://demo.vault.localhost:8443`
+    ///   - path: with its query but for the api-version.
+    func call(_ method: HTTPMethod, vault address: String, _ path: String, body: [UInt8] = []) async throws -> [UInt8] {
+        let (status, answer) = try await exchange(method, vault: address, path, body: body)
+        guard status < 300 else { throw CommandFailure(Self.message(status, answer)) }
+        return answer
+    }
+
+    /// The same, with the status for the caller to judge.
+    func exchange(_ method: HTTPMethod, vault address: String, _ path: String, body: [UInt8] = []) async throws -> (
+        status: Int, body: [UInt8]
+    ) {
+        guard let dot = address.firstIndex(of: ".") else {
+            throw CommandFailure.configuration("'\(address)' is not the address of a vault")
+        }
+        // The resource of all vaults: their common suffix.
+        let token = try await token(for: "https://" + address[address.index(after: dot)...])
+        let headers = [("Authorization", "Bearer \(token)"), ("Content-Type", "application/json")]
+        // The link to a next page has it already.
+        let version = path.contains("api-version=") ? "" : (path.contains("?") ? "&" : "?") + "api-version=7.6"
+        return try await exchange(method, address + path + version, headers, body)
+    }
+
+    static func refusal(_ status: Int, _ answer: [UInt8]) -> CommandFailure {
+        CommandFailure(message(status, answer))
+    }
+
+    private func token(for resource: String) async throws -> String {
+        if let token = tokens[resource] { return token }
         struct Answer: Decodable {
             let access_token: String
         }
         let password = secret.withUnsafeBytes { Self.formEncoded(Array($0)) }
         let form =
             "grant_type=client_credentials&client_id=\(Self.formEncoded(Array(clientID.utf8)))&client_secret=\(password)"
-            + "&scope=\(Self.formEncoded(Array((armURL + "/.default").utf8)))"
+            + "&scope=\(Self.formEncoded(Array((resource + "/.default").utf8)))"
         let (status, answer) = try await exchange(
             .POST, "\(authority)/\(tenant)/oauth2/v2.0/token", [("Content-Type", "application/x-www-form-urlencoded")],
             Array(form.utf8))
         guard status == 200, let decoded = try? Answer.fromJSON(answer) else {
             throw CommandFailure("no token was given: " + Self.message(status, answer))
         }
-        token = decoded.access_token
+        tokens[resource] = decoded.access_token
         return decoded.access_token
     }
 

@@ -29,7 +29,8 @@ struct RunningServer {
     /// - Parameters:
     ///   - optional: addresses that the machine may lack.
     static func start(
-        _ house: House, tls: NIOSSLContext, addresses: [String], optional: Set<String>, port: Int
+        _ house: House, tls: NIOSSLContext, addresses: [String], optional: Set<String>, port: Int,
+        speaking speech: HTTPServer.Speech = .tls, plainPort: Int? = nil
     ) async throws -> RunningServer {
         // Before anybody is told that the server is ready.
         let termination = Signals.expectTermination()
@@ -41,12 +42,17 @@ struct RunningServer {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         let server = try house.makeServer(group: group, tls: tls)
         for address in addresses {
-            do { _ = try await server.listen(on: [address], port: port) } catch {
+            do {
+                _ = try await server.listen(on: [address], port: port, speaking: speech)
+                if let plainPort {
+                    _ = try await server.listen(on: [address], port: plainPort, speaking: .plain)
+                }
+            } catch {
                 let code = (error as? IOError)?.errnoCode
                 if optional.contains(address), code == EADDRNOTAVAIL || code == EAFNOSUPPORT { continue }
                 house.close()
-                throw CommandFailure(
-                    "cannot listen on \(address) port \(port): \(error); choose another with --port or --bind")
+                let ports = plainPort.map { "ports \(port) and \($0)" } ?? "port \(port)"
+                throw CommandFailure("cannot listen on \(address) \(ports): \(error); choose others")
             }
         }
         let automation = Task { await house.automation.run() }

@@ -1,0 +1,89 @@
+import Access
+package import Domain
+package import Operations
+
+/// Something that people are to be told about a certificate.
+package struct Notice: Sendable {
+    package enum Kind: String, Sendable, Codable { case nearExpiry, expired, renewalFailed }
+
+    package let kind: Kind
+    package let vault: Vault
+    package let name: ObjectName
+    package let version: ObjectVersion
+    /// Seconds since 1970.
+    package let notBefore: Int64
+    package let expires: Int64
+    /// Why a renewal failed; empty otherwise.
+    package let reason: String
+    /// Mail addresses.
+    package let recipients: [String]
+    package let time: Timestamp
+
+    package init(
+        kind: Kind, vault: Vault, name: ObjectName, version: ObjectVersion, notBefore: Int64, expires: Int64,
+        reason: String, recipients: [String], time: Timestamp
+    ) {
+        (self.kind, self.vault, self.name, self.version) = (kind, vault, name, version)
+        (self.notBefore, self.expires, self.reason) = (notBefore, expires, reason)
+        (self.recipients, self.time) = (recipients, time)
+    }
+
+    private var identifier: String { vault.url(of: "certificates") + name.spelling + "/" + version.description }
+    private var end: String { Timestamp(epochSeconds: expires).iso8601 }
+
+    var subject: String {
+        switch kind {
+        case .nearExpiry: "Certificate \(name) in vault \(vault.name) expires at \(end)"
+        case .expired: "Certificate \(name) in vault \(vault.name) has expired"
+        case .renewalFailed: "Certificate \(name) in vault \(vault.name) could not be renewed"
+        }
+    }
+
+    var text: String {
+        let what: String =
+            switch kind {
+            case .nearExpiry: "nears its end. Renew it, or give its policy an issuer that renews it by itself."
+            case .expired: "has expired. Whatever uses it is refused by its peers."
+            case .renewalFailed:
+                "could not be renewed. It stays in use until it expires, and its renewal is tried again.\r\n\r\n"
+                    + "The issuer's reason: \(reason)"
+            }
+        return "The certificate \(name) in the vault \(vault.name) \(what)\r\n\r\n" + "Expires: \(end)\r\n"
+            + "Identifier: \(identifier)\r\n"
+    }
+
+    /// An event in the Event Grid schema of the service; a failed renewal is an event of this server.
+    ///
+    /// - Source: Azure Event Grid, "Azure Key Vault as Event Grid source".
+    func event(id: String) -> [UInt8] {
+        let type: String =
+            switch kind {
+            case .nearExpiry: "Microsoft.KeyVault.CertificateNearExpiry"
+            case .expired: "Microsoft.KeyVault.CertificateExpired"
+            case .renewalFailed: "Strongroom.CertificateRenewalFailed"
+            }
+        var json = JSONWriter()
+        json.array { list in
+            list.object { event in
+                event.member("id", id)
+                event.member("topic", vault.scopes.vault.description)
+                event.member("subject", name.spelling)
+                event.member("eventType", type)
+                event.member("eventTime", time.iso8601)
+                event.object("data") { data in
+                    data.member("Id", identifier)
+                    data.member("VaultName", vault.name.description)
+                    data.member("ObjectType", "Certificate")
+                    data.member("ObjectName", name.spelling)
+                    data.member("Version", version.description)
+                    data.member("NBF", notBefore)
+                    data.member("EXP", expires)
+                    if !reason.isEmpty { data.member("Reason", reason) }
+                }
+                event.member("dataVersion", "1")
+                event.member("metadataVersion", "1")
+            }
+        }
+        return json.bytes
+    }
+}
