@@ -86,12 +86,6 @@ targets += room(
         "Domain", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "X509", "Operations", "Objects", "Access",
         "Keys", "Certificates",
     ])
-targets += room(
-    "ACME",
-    on: [
-        "Domain", "Threads", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "X509", "Operations", "Objects",
-        "Certificates",
-    ])
 targets += room("Login", on: ["Domain", "Threads", "Cryptography", "Barrier", "Identity", "Operations"])
 targets += room(
     "Management",
@@ -100,7 +94,6 @@ targets += room(
     ])
 // outside
 targets += room("HTTPSClient", on: ["Domain"], with: nio)
-targets += room("SMTPClient", on: ["Domain"], with: nio)
 // doors
 targets += room("HTTPServer", on: ["Domain", "Threads", "Operations", "Cryptography"], with: nio + nioHTTP2)
 targets += room("Automation", on: ["Domain", "Threads", "Store", "Barrier", "Operations"])
@@ -171,6 +164,7 @@ targets += tests("Secrets", on: ["Domain", "Audit", "Store", "Operations", "Hous
 targets += tests(
     "ProviderContract", on: ["Domain", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "StrongroomTesting"])
 targets += tests("ProviderOpenSSL", on: ["Domain", "Cryptography", "ProviderOpenSSL", "StrongroomTesting"])
+targets += tests("X509", on: ["Domain", "Cryptography", "ProviderOpenSSL", "X509"])
 targets += tests(
     "ProviderPKCS11", on: ["Domain", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "StrongroomTesting"])
 targets += tests(
