@@ -1,6 +1,7 @@
 """Authorities inside: made, settled, issuing by profile, by request and through the API of certificates."""
 
 import base64
+import datetime
 import threading
 import uuid
 
@@ -91,8 +92,6 @@ def test_an_outside_root_signs_an_authority(authorities, name):
     wanted["issuer"] = {"name": "Unknown"}
     begun = authorities.certificates.begin(name, wanted)
     csr = x509.load_der_x509_csr(base64.b64decode(begun["csr"]))
-    import datetime
-
     now = datetime.datetime.now(datetime.timezone.utc)
     outside_name = x509.Name.from_rfc4514_string("CN=Outside Root")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.authorities import CLIENT, CODE, MAIL, SERVER, TIMESTAMPING, leaf_of, reason_of, signing_request
+from harness.authorities_wire import CLIENT, CODE, MAIL, SERVER, TIMESTAMPING, leaf_of, leaf_policy, reason_of, signing_request
 from harness.authorities_public import revocation_list
 
 pytest_plugins = ["harness.authorities_fixtures"]
@@ -53,34 +53,41 @@ NOT_SETTINGS = {
 }
 
 
+@pytest.fixture(scope="module")
+def asked(_spare) -> str:
+    """A certificate that could be an authority."""
+    return next(_spare)
+
+
 @pytest.mark.parametrize("label", BAD)
-def test_a_bad_setting_is_refused_with_its_reason(authorities, root, label):
+def test_a_bad_setting_is_refused_with_its_reason(authorities, asked, label):
     settings, reason = BAD[label]
-    assert reason in reason_of(authorities.ask_set(root, settings))
+    assert reason in reason_of(authorities.ask_set(asked, settings))
 
 
 @pytest.mark.parametrize("label", NOT_SETTINGS)
-def test_what_is_not_settings_is_refused(authorities, root, label):
-    assert reason_of(authorities.ask_set(root, NOT_SETTINGS[label]))
+def test_what_is_not_settings_is_refused(authorities, asked, label):
+    assert reason_of(authorities.ask_set(asked, NOT_SETTINGS[label]))
 
 
-def test_text_that_is_not_json_is_refused(authorities, root):
-    assert reason_of(authorities.wire.put(authorities.path(root), data=b"{", headers={"Content-Type": "application/json"}))
+def test_text_that_is_not_json_is_refused(authorities, asked):
+    assert reason_of(authorities.wire.put(authorities.path(asked), data=b"{", headers={"Content-Type": "application/json"}))
 
 
-def test_a_refused_setting_changes_nothing(authorities, name):
-    made = authorities.root(name, {"ocsp": {"hours": 5}})
-    authorities.ask_set(name, {"ocsp": {"hours": 0}})
-    assert authorities.get(name) == made
+def test_a_refused_setting_changes_nothing(authorities, own):
+    made = authorities.set(own, {"ocsp": {"hours": 5}})
+    authorities.ask_set(own, {"ocsp": {"hours": 0}})
+    assert authorities.get(own) == made
 
 
-def test_settings_are_shown_as_they_were_set(authorities, name):
-    made = authorities.root(
-        name,
+def test_settings_are_shown_as_they_were_set(authorities, own):
+    names = {"permitted_names": ["DNS:a.example"], "excluded_names": ["IP:10.0.0.0/255.0.0.0"]}
+    made = authorities.set(
+        own,
         {
             "profiles": [
                 {"name": "tlsServer", "max_validity_days": 7, "ekus": [SERVER]},
-                {"name": "intermediate", "path_length": 2, "permitted_names": ["DNS:a.example"], "excluded_names": ["IP:10.0.0.0/255.0.0.0"]},
+                {"name": "intermediate", "path_length": 2, **names},
             ],
             "crl": {"full_hours": 10, "delta_hours": 2},
             "ocsp": {"hours": 3},
@@ -94,55 +101,52 @@ def test_settings_are_shown_as_they_were_set(authorities, name):
         "max_validity_days": 3660,
         "ekus": [],
         "path_length": 2,
-        "permitted_names": ["DNS:a.example"],
-        "excluded_names": ["IP:10.0.0.0/255.0.0.0"],
+        **names,
     }
     assert (made["crl"]["full_hours"], made["crl"]["delta_hours"], made["ocsp"]["hours"]) == (10, 2, 3)
 
 
-def test_hours_are_the_time_that_lists_hold(authorities, name):
-    made = authorities.root(name, {"crl": {"full_hours": 10, "delta_hours": 2}})
+def test_hours_are_the_time_that_lists_hold(authorities, own):
+    made = authorities.set(own, {"crl": {"full_hours": 10, "delta_hours": 2}})
     for url, hours in ((made["crl"]["url"], 10), (made["crl"]["delta_url"], 2)):
         found = revocation_list(url)
         held = (found.next_update_utc - found.last_update_utc).total_seconds()
         assert hours * 3600 <= held <= hours * 3600 + 600
 
 
-def test_the_days_of_a_profile_bind(authorities, name):
-    authorities.root(name, profile(max_validity_days=7))
-    assert "at most 7 days" in reason_of(authorities.ask_issue(name, signing_request(), validity_days=8))
-    made = leaf_of(authorities.issue(name))
+def test_the_days_of_a_profile_bind(authorities, own):
+    authorities.set(own, profile(max_validity_days=7))
+    assert "at most 7 days" in reason_of(authorities.ask_issue(own, signing_request(), validity_days=8))
+    made = leaf_of(authorities.issue(own))
     assert 6.9 < (made.not_valid_after_utc - made.not_valid_before_utc).total_seconds() / 86_400 < 7.1
 
 
-def test_the_purposes_of_a_profile_bind(authorities, name):
-    authorities.root(name, profile(ekus=[SERVER, TIMESTAMPING]))
-    assert authorities.issue(name, signing_request(ekus=(SERVER, TIMESTAMPING)))
-    refused = authorities.ask_issue(name, signing_request(ekus=(SERVER, CODE)), profile="tlsServer")
+def test_the_purposes_of_a_profile_bind(authorities, own):
+    authorities.set(own, profile(ekus=[SERVER, TIMESTAMPING]))
+    assert authorities.issue(own, signing_request(ekus=(SERVER, TIMESTAMPING)))
+    refused = authorities.ask_issue(own, signing_request(ekus=(SERVER, CODE)), profile="tlsServer")
     assert f"does not allow the purpose {CODE}" in reason_of(refused)
 
 
-def test_a_disabled_authority_does_not_issue(authorities, name):
-    authorities.root(name, {"enabled": False})
-    assert f"the authority {name} is disabled" in reason_of(authorities.ask_issue(name, signing_request()))
-    authorities.set(name, {"enabled": True})
-    assert authorities.issue(name)
+def test_a_disabled_authority_does_not_issue(authorities, own):
+    authorities.set(own, {"enabled": False})
+    assert f"the authority {own} is disabled" in reason_of(authorities.ask_issue(own, signing_request()))
+    authorities.set(own, {"enabled": True})
+    assert authorities.issue(own)
 
 
-def test_a_disabled_authority_still_revokes_and_publishes(authorities, name):
-    authorities.root(name)
-    serial = authorities.issue(name)["serial_number"]
-    authorities.set(name, {"enabled": False})
-    assert authorities.revoke(name, serial)["status"] == "revoked"
-    assert authorities.publish(name)["crl"]["number"] > 1
+def test_a_disabled_authority_still_revokes_and_publishes(authorities, own):
+    authorities.set(own)
+    serial = authorities.issue(own)["serial_number"]
+    authorities.set(own, {"enabled": False})
+    assert authorities.revoke(own, serial)["status"] == "revoked"
+    assert authorities.publish(own)["crl"]["number"] > 1
 
 
-def test_an_issuer_of_a_disabled_authority_says_why_it_does_not_issue(authorities, name):
-    authorities.root(name, {"enabled": False})
-    authorities.issuer(name, name)
-    from harness.authorities import leaf_policy
-
-    authorities.certificates.begin(f"{name}-leaf", leaf_policy(name))
-    pending = authorities.certificates.wait(f"{name}-leaf")
+def test_an_issuer_of_a_disabled_authority_says_why_it_does_not_issue(authorities, own):
+    authorities.set(own, {"enabled": False})
+    authorities.issuer(own, own)
+    authorities.certificates.begin(f"{own}-leaf", leaf_policy(own))
+    pending = authorities.certificates.wait(f"{own}-leaf")
     assert pending["status"] == "failed"
-    assert f"the authority {name} is disabled" in pending["error"]["message"]
+    assert f"the authority {own} is disabled" in pending["error"]["message"]

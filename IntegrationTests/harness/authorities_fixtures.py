@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.authorities import Authorities, fresh
+from harness.authorities_wire import Authorities, authority_policy, fresh
+from harness.certificates_wire import make_together
 
 
 @pytest.fixture
@@ -31,3 +32,26 @@ def below(server, issuer) -> str:
     name = fresh("standing-intermediate")
     Authorities(server.wire()).intermediate(name, issuer)
     return name
+
+
+@pytest.fixture(scope="session")
+def _spare(server):
+    """Certificates that may sign others, begun many at a time: their issuer answers within a second, however many there are."""
+
+    def names():
+        while True:
+            prefix = fresh("own")
+            made = make_together(
+                Authorities(server.wire()).certificates,
+                prefix,
+                {f"{number}": authority_policy(f"CN={prefix}-{number}") for number in range(16)},
+            )
+            yield from (f"{prefix}-{label}" for label in made)
+
+    return names()
+
+
+@pytest.fixture
+def own(_spare) -> str:
+    """The name of a certificate that may sign others and is not yet an authority. No other test has it."""
+    return next(_spare)

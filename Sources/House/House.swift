@@ -120,7 +120,7 @@ package final class House: Sendable {
                 paging: paging, engine: engine, work: keyWork, address: configuration.publicAddress,
                 vaults: { vaults.vault($0, .vault) }, allVaults: { vaults.all.filter { $0.service == .vault } })
             self.authorities = authorities
-            let notices = Notices([:])
+            let notices = Notices(configuration.webhook.map { [.webhook: Self.webhook($0, engine, world.wall)] } ?? [:])
             let certificates = Certificates(
                 paging: paging, backupKeys: backupKeys, engine: engine, work: keyWork, connectors: [authorities],
                 notices: notices)
@@ -241,6 +241,40 @@ package final class House: Sendable {
         } catch {
             return .failure(
                 .unavailable("The keys cannot be fetched.", cause: "\(authority.keysURL): \(error.text)"))
+        }
+    }
+
+    /// Sends a notice as a signed POST; any answer of 200 to 299 takes it.
+    ///
+    /// - Source: the Standard Webhooks specification: `webhook-id`, `webhook-timestamp`, and `webhook-signature`, which is `v1,` and
+    ///   the base64 of HMAC-SHA-256 over id, time and body with dots between them.
+    private static func webhook(
+        _ webhook: HouseConfiguration.Webhook, _ engine: CryptoEngine, _ now: @escaping @Sendable () -> Timestamp
+    ) -> Notices.Send {
+        { message in
+            let time = String(now().epochSeconds)
+            let body = Array(message.body.utf8)
+            guard
+                let tag = try? engine.hmacSHA256(
+                    key: webhook.secret, Array("\(message.id).\(time).".utf8) + body)
+            else { return .failure(.internal("a notice could not be signed")) }
+            let client = HTTPSClient(caFile: webhook.caFile, mostBytes: 64 << 10, timeout: .seconds(10))
+            do throws(HTTPSClient.Failure) {
+                let answer = try await client.exchange(
+                    "POST", webhook.address,
+                    headers: [
+                        ("Content-Type", "application/json"), ("webhook-id", message.id), ("webhook-timestamp", time),
+                        ("webhook-signature", "v1," + Base64.encode(tag)),
+                    ], body: body)
+                guard (200..<300).contains(answer.status) else {
+                    throw HTTPSClient.Failure("it answered with status \(answer.status)")
+                }
+                return .success(())
+            } catch {
+                return .failure(
+                    .unavailable(
+                        "The receiver of notices did not take one.", cause: "\(webhook.address): \(error.text)"))
+            }
         }
     }
 

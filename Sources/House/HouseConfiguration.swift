@@ -32,6 +32,19 @@ package struct HouseConfiguration: Sendable {
     package var attestationAuthorities: [AttestationAuthorities.Authority] = []
     /// Where clients reach what is served over plain HTTP, such as `http://pki.example.com`; stands in certificates. Nil for nowhere.
     package var publicAddress: String?
+    /// Where notices go; nil for nowhere.
+    package var webhook: Webhook?
+
+    /// A receiver of notices, and the key by which it knows them to be ours.
+    package struct Webhook: Sendable {
+        let address: String
+        let secret: SensitiveBytes
+        let caFile: String?
+
+        package init(address: String, secret: SensitiveBytes, caFile: String? = nil) {
+            (self.address, self.secret, self.caFile) = (address, secret, caFile)
+        }
+    }
 
     package struct VaultSettings: Sendable {
         package let name: VaultName

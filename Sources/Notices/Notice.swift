@@ -15,7 +15,7 @@ package struct Notice: Sendable {
     package let expires: Int64
     /// Why a renewal failed; empty otherwise.
     package let reason: String
-    /// Mail addresses.
+    /// Mail addresses of the vault's contacts.
     package let recipients: [String]
     package let time: Timestamp
 
@@ -29,29 +29,6 @@ package struct Notice: Sendable {
     }
 
     private var identifier: String { vault.url(of: "certificates") + name.spelling + "/" + version.description }
-    private var end: String { Timestamp(epochSeconds: expires).iso8601 }
-
-    var subject: String {
-        switch kind {
-        case .nearExpiry: "Certificate \(name) in vault \(vault.name) expires at \(end)"
-        case .expired: "Certificate \(name) in vault \(vault.name) has expired"
-        case .renewalFailed: "Certificate \(name) in vault \(vault.name) could not be renewed"
-        }
-    }
-
-    var text: String {
-        let what: String =
-            switch kind {
-            case .nearExpiry: "nears its end. Renew it, or give its policy an issuer that renews it by itself."
-            case .expired: "has expired. Whatever uses it is refused by its peers."
-            case .renewalFailed:
-                "could not be renewed. It stays in use until it expires, and its renewal is tried again.\r\n\r\n"
-                    + "The issuer's reason: \(reason)"
-            }
-        return "The certificate \(name) in the vault \(vault.name) \(what)\r\n\r\n" + "Expires: \(end)\r\n"
-            + "Identifier: \(identifier)\r\n"
-    }
-
     /// An event in the Event Grid schema of the service; a failed renewal is an event of this server.
     ///
     /// - Source: Azure Event Grid, "Azure Key Vault as Event Grid source".
@@ -78,6 +55,9 @@ package struct Notice: Sendable {
                     data.member("Version", version.description)
                     data.member("NBF", notBefore)
                     data.member("EXP", expires)
+                    if !recipients.isEmpty {
+                        data.array("Contacts") { list in for recipient in recipients { list.string(recipient) } }
+                    }
                     if !reason.isEmpty { data.member("Reason", reason) }
                 }
                 event.member("dataVersion", "1")

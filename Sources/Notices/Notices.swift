@@ -3,19 +3,16 @@ package import Domain
 import FoundationEssentials
 package import Operations
 
-/// Tells people and programs what happened: by mail and by webhook, at least once, tried again until it is taken or a week old.
+/// Tells programs what happened: by webhook, at least once, tried again until it is taken or a week old.
 ///
 /// A notice is written in the transaction that gives cause for it, once for each channel, so that a channel that fails holds up no
 /// other and repeats nothing of it.
 package struct Notices: Sendable {
-    package enum Channel: String, Sendable, Codable { case mail, webhook }
+    package enum Channel: String, Sendable, Codable { case webhook }
 
     /// What goes out on a channel.
     package struct Message: Codable, Sendable {
         package let id: String
-        package let recipients: [String]
-        package let subject: String
-        /// The text of a mail, or the body of a call.
         package let body: String
         /// Seconds since 1970.
         package let created: Int64
@@ -37,10 +34,8 @@ package struct Notices: Sendable {
         let id =
             "\(notice.kind.rawValue).\(notice.vault.name).\(notice.name.key).\(notice.version).\(notice.time.epochSeconds)"
         for channel in channels.keys {
-            if channel == .mail, notice.recipients.isEmpty { continue }
-            let body = channel == .mail ? notice.text : String(decoding: notice.event(id: id), as: UTF8.self)
             let message = Message(
-                id: id, recipients: channel == .mail ? notice.recipients : [], subject: notice.subject, body: body,
+                id: id, body: String(decoding: notice.event(id: id), as: UTF8.self),
                 created: notice.time.epochSeconds)
             guard let bytes = try? JSONEncoder().encode(message) else { throw .internal("a notice was not encoded") }
             try transaction.put([1] + Array(bytes), at: Self.key(channel, id), in: .system)

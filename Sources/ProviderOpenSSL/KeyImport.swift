@@ -218,6 +218,13 @@ struct KeyImport {
     }
 
     private func curve(_ key: OpaquePointer) throws(CryptoError) -> EllipticCurve {
+        // A curve is known by its name only (RFC 5480 §2.1.1).
+        var isExplicit: Int32 = 0
+        if EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &isExplicit) == 1,
+            isExplicit == 1
+        {
+            throw malformed("the curve is given by explicit parameters instead of its name")
+        }
         var name = [CChar](repeating: 0, count: 64)
         var count = 0
         guard EVP_PKEY_get_group_name(key, &name, name.count, &count) == 1 else { throw malformed("unknown curve") }

@@ -199,11 +199,18 @@ enum X509Memory {
         let index = X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1)
         guard index >= 0, let ext = X509_get_ext(certificate, index) else { return ([], []) }
         var (dns, emails): ([String], [String]) = ([], [])
-        for name in listed(ext) {
+        for name in names(in: ext).names {
             if name.hasPrefix("DNS:") { dns.append(String(name.dropFirst(4))) }
             if name.hasPrefix("email:") { emails.append(String(name.dropFirst(6))) }
         }
         return (dns, emails)
+    }
+
+    /// The names of an extension of alternative names, and whether one had to be left out.
+    static func names(in ext: OpaquePointer) -> (names: [String], isWhole: Bool) {
+        var unreadable: Int32 = 0
+        let names = lines(strongroom_alternative_names(ext, &unreadable))
+        return (names, unreadable == 0)
     }
 
     /// The parts of an extension as libcrypto prints them.

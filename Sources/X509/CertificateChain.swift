@@ -86,6 +86,8 @@ package struct CertificateChain: Sendable {
                 UInt(X509_V_FLAG_CRL_CHECK) | UInt(X509_V_FLAG_CRL_CHECK_ALL) | UInt(X509_V_FLAG_EXTENDED_CRL_SUPPORT)
                 | UInt(X509_V_FLAG_USE_DELTAS)
         }
+        // Any policy will do; without one an authority that asks for an explicit policy has none.
+        if let policy = OBJ_nid2obj(NID_any_policy) { X509_VERIFY_PARAM_add0_policy(parameters, policy) }
         X509_VERIFY_PARAM_set_flags(parameters, flags)
         if let host, X509_VERIFY_PARAM_set1_host(parameters, host, host.utf8.count) != 1 { throw .malformed("host") }
         let holds = X509_verify_cert(context) == 1

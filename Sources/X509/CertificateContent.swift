@@ -48,6 +48,7 @@ package struct CertificateContent: Sendable {
         let names =
             dnsNames.map { "DNS:" + $0 } + emails.map { "email:" + $0 } + uris.map { "URI:" + $0 }
             + addresses.map { "IP:" + $0 } + principalNames.map { "otherName:1.3.6.1.4.1.311.20.2.3;UTF8:" + $0 }
+        guard !principalNames.contains("") else { throw .malformed("a principal name is empty") }
         for name in names where !Self.isPlain(name) { throw .malformed("the name '\(name.prefix(64))' is not valid") }
         if !names.isEmpty {
             // Without a subject the names are all there is (RFC 5280 §4.2.1.6).

@@ -55,7 +55,9 @@ package struct CertificateRequest: Sendable {
             guard let ext = strongroom_extension_at(extensions, index) else { continue }
             switch OBJ_obj2nid(X509_EXTENSION_get_object(ext)) {
             case NID_subject_alt_name:
-                names = X509Memory.listed(ext)
+                let (found, isWhole) = X509Memory.names(in: ext)
+                guard isWhole else { throw .malformed("an alternative name of the request is not valid") }
+                names = found
                 encodedNames = try CertificateBuilder(engine).encoded { i2d_X509_EXTENSION(ext, $0) }
             case NID_ext_key_usage: purposes = X509Memory.identifiers(X509Memory.listed(ext))
             default: break

@@ -15,8 +15,9 @@ package struct PKCS12: Sendable {
         package let others: [Certificate]
     }
 
-    /// More iterations than any honest file has would only burn time.
     private static let mostBytes = 256 << 10
+    /// More iterations than any honest file has would only burn time.
+    private static let mostIterations = 1_000_000
 
     /// - Throws: `.notAuthentic` when the password is wrong; `.malformed` when it is no such container.
     package func open(_ bytes: [UInt8], password: String) throws(CryptoError) -> Content {
@@ -35,6 +36,10 @@ package struct PKCS12: Sendable {
         }
         try requireBounds(container)
         let matching = try matching(password, container)
+        guard
+            strongroom_pkcs12_bounded(
+                container, matching, matching.map { Int32($0.utf8.count) } ?? 0, Self.mostIterations) == 1
+        else { throw .malformed("the PKCS #12 container asks for too many iterations") }
         var (key, certificate, others): (OpaquePointer?, OpaquePointer?, OpaquePointer?) = (nil, nil, nil)
         guard PKCS12_parse(container, matching, &key, &certificate, &others) == 1 else { throw .notAuthentic }
         defer {
@@ -63,7 +68,7 @@ package struct PKCS12: Sendable {
     private func requireBounds(_ container: OpaquePointer) throws(CryptoError) {
         var iterations: UnsafePointer<ASN1_INTEGER>?
         PKCS12_get0_mac(nil, nil, nil, &iterations, container)
-        if let iterations, ASN1_INTEGER_get(iterations) > 1_000_000 {
+        if let iterations, ASN1_INTEGER_get(iterations) > Self.mostIterations {
             throw .malformed("the PKCS #12 container asks for too many iterations")
         }
     }

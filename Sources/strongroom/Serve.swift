@@ -25,7 +25,8 @@ struct Serve: AsyncParsableCommand {
             vaults [{name, sku: "standard" | "premium", retentionDays, purgeProtection}],
             pools [{name, retentionDays, purgeProtection, administrators: [object ids]}],
             hsm {module, tokenLabel, pin: "stdin" | "fd:N" | "credential:NAME", sessions},
-            attestation [{issuer, keysURL, caFile}], crypto {fips: "off" | "required"}, audit {durability: "synced" | "written"}.
+            attestation [{issuer, keysURL, caFile}], crypto {fips: "off" | "required"}, audit {durability: "synced" | "written"},
+            pki {address, port}, notices {webhook, secret, caFile}.
             The certificate files are read again when they change, and on SIGHUP.
             """)
 
@@ -41,6 +42,7 @@ struct Serve: AsyncParsableCommand {
         // The passphrase comes first where both come from standard input.
         let passphrase = try unsealing.readPassphrase()
         configuration.token = try settings.token()
+        configuration.webhook = try settings.webhook()
         let kek = try unsealing.kek(passphrase, token: configuration.token, engine: engine)
         let house = try await openHouse(configuration, store: store, engine: engine, kek: kek)
         for pool in settings.vaults where pool.service == .managedHSM {
@@ -53,7 +55,8 @@ struct Serve: AsyncParsableCommand {
         }
         let files = CertificateFiles(certificate: settings.certificate, privateKey: settings.privateKey)
         let running = try await RunningServer.start(
-            house, tls: try files.load(), addresses: settings.addresses, optional: ["::"], port: settings.port)
+            house, tls: try files.load(), addresses: settings.addresses, optional: ["::"], port: settings.port,
+            plainPort: settings.pki?.port)
         let server = running.server
         let watch = Task { await files.watch { server.replaceTLS($0) } }
         Terminal.print("Strongroom is ready: https://<vault>.vault.\(settings.house.authoritySuffix)")

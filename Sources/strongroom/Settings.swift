@@ -25,6 +25,8 @@ struct Settings: Sendable {
     var hsm: HSM?
     var attestation: [AttestationAuthorities.Authority] = []
     var isFIPSRequired = false
+    var pki: PKI?
+    var notices: NoticeSettings?
     var tenant: GUID?
     var subscription: GUID?
     var resourceGroup = "strongroom"
@@ -38,6 +40,22 @@ struct Settings: Sendable {
         let tokenLabel: String
         let pin: String
         let sessions: Int?
+    }
+
+    /// Where lists and status of authorities are had without TLS.
+    struct PKI: Decodable, Sendable {
+        /// As it stands in certificates: `http://pki.example.com`.
+        let address: String
+        /// What the server listens on for it.
+        let port: Int
+    }
+
+    /// Whom the server tells of certificates that near their end.
+    struct NoticeSettings: Decodable, Sendable {
+        let webhook: String
+        /// Where the key of the signatures is read: as a passphrase.
+        let secret: String
+        let caFile: String?
     }
 
     /// - Throws: with status 78 and the member at fault.
@@ -76,6 +94,8 @@ struct Settings: Sendable {
             return AttestationAuthorities.Authority(
                 issuer: authority.issuer, keysURL: authority.keysURL, caFile: authority.caFile)
         }
+        pki = content.pki
+        notices = content.notices
         tenant = content.tenant
         subscription = content.subscription
         resourceGroup = content.resourceGroup ?? resourceGroup
@@ -141,6 +161,14 @@ struct Settings: Sendable {
         }
     }
 
+    /// Where notices go; the key of their signatures is read now.
+    func webhook() throws -> HouseConfiguration.Webhook? {
+        guard let notices else { return nil }
+        return HouseConfiguration.Webhook(
+            address: notices.webhook, secret: try Passphrase.read(notices.secret, named: "notices.secret"),
+            caFile: notices.caFile)
+    }
+
     private mutating func override(with environment: [String: String]) throws {
         if let value = environment["STRONGROOM_DATA_FOLDER"] { dataFolder = value }
         if let value = environment["STRONGROOM_SUFFIX"] { suffix = value.lowercased() }
@@ -197,6 +225,24 @@ struct Settings: Sendable {
                 throw Self.wrong("hsm.sessions", "it must be from 1 to 256")
             }
         }
+        if let pki {
+            guard let rest = pki.address.hasPrefix("http://") ? pki.address.dropFirst(7) : nil, !rest.isEmpty,
+                rest.utf8.allSatisfy({ $0.isASCIILetter || $0.isASCIIDigit || "-.:[]".utf8.contains($0) })
+            else {
+                throw Self.wrong("pki.address", "it must be an address such as http://pki.example.com, without a path")
+            }
+            guard (1...65_535).contains(pki.port), pki.port != port else {
+                throw Self.wrong("pki.port", "it must be from 1 to 65535 and not that of listen.port")
+            }
+        }
+        if let notices {
+            guard AttestationSetting.isAddress(notices.webhook) else {
+                throw Self.wrong("notices.webhook", "it must be an https address")
+            }
+            if let file = notices.caFile, access(file, R_OK) != 0 {
+                throw Self.wrong("notices.caFile", "the file '\(file)' cannot be read")
+            }
+        }
         var status = stat()
         guard stat(privateKey, &status) == 0 else {
             throw Self.wrong("tls.privateKey", "the file '\(privateKey)' cannot be read")
@@ -217,6 +263,7 @@ struct Settings: Sendable {
         configuration.location = location
         configuration.vaults = vaults
         configuration.attestationAuthorities = attestation
+        configuration.publicAddress = pki?.address
         configuration.committer.syncsReads = auditDurability == "synced"
         return configuration
     }
@@ -291,7 +338,8 @@ extension Settings {
             "pools.purgeProtection", "hsm", "hsm.module", "hsm.tokenLabel",
             "hsm.pin",
             "hsm.sessions", "attestation", "attestation.issuer", "attestation.keysURL", "attestation.caFile", "crypto",
-            "crypto.fips", "audit", "audit.durability",
+            "crypto.fips", "audit", "audit.durability", "pki", "pki.address", "pki.port", "notices", "notices.webhook",
+            "notices.secret", "notices.caFile",
         ]
         let dataFolder: String
         let suffix: String
@@ -308,6 +356,8 @@ extension Settings {
         let location: String?
         let vaults: [Vault]?
         let audit: Audit?
+        let pki: PKI?
+        let notices: NoticeSettings?
     }
 
     /// The names of all members of a JSON text, as paths; elements of an array count as the array.

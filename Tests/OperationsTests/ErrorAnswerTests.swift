@@ -15,6 +15,7 @@ struct ErrorAnswerTests {
         .keyExpired: (403, "Forbidden/KeyExpired"), .keyNotYetValid: (403, "Forbidden/KeyNotYetValid"),
         .keyOperationForbidden: (403, "Forbidden/KeyOperationForbidden"), .keyNotFound: (404, "KeyNotFound"),
         .certificateNotFound: (404, "CertificateNotFound"),
+        .authorityNotFound: (404, "AuthorityNotFound"),
         .pendingCertificateNotFound: (404, "PendingCertificateNotFound"), .contactsNotFound: (404, "ContactsNotFound"),
         .issuerNotFound: (404, "CertificateIssuerNotFound"), .pendingInProgress: (409, "Forbidden"),
         .vaultNotFound: (404, "VaultNotFound"), .hostNotFound: (404, "HostNotFound"), .routeNotFound: (404, "NotFound"),

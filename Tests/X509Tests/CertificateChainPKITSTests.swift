@@ -21,18 +21,8 @@ struct CertificateChainPKITSTests {
         "DifferentPoliciesTest4", "DifferentPoliciesTest7", "DifferentPoliciesTest9", "DifferentPoliciesTest12",
     ]
 
-    static let divergences = Dictionary(uniqueKeysWithValues: unsetPolicy.map { ($0, noPolicy) })
-        .merging([
-            "ValidDSAParameterInheritanceTest5": "libcrypto 3 reads no key of DSA whose parameters are its issuer's"
-        ]) { $1 }
-
-    private static let noPolicy =
-        "a certificate asks for an explicit policy, and the verification names none: it ought to name anyPolicy"
-    private static let unsetPolicy = [
-        "AllCertificatesSamePoliciesTest13", "AnyPolicyTest14", "OverlappingPoliciesTest6", "UserNoticeQualifierTest18",
-        "ValidPolicyMappingTest1", "ValidPolicyMappingTest5", "ValidPolicyMappingTest9", "ValidPolicyMappingTest11",
-        "ValidPolicyMappingTest13", "ValidSelfIssuedinhibitAnyPolicyTest9", "ValidinhibitPolicyMappingTest2",
-        "inhibitAnyPolicyTest3",
+    static let divergences = [
+        "ValidDSAParameterInheritanceTest5": "libcrypto 3 reads no key of DSA whose parameters are its issuer's"
     ]
 
     private static let authorities = Authorities()

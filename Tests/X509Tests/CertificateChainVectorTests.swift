@@ -51,13 +51,8 @@ struct CertificateChainVectorTests {
         "intermediate-eku-server-gated-crypto/sha256-eku-serverAuth-strict": gated,
         "intermediate-signed-with-sha1/main": weak,
         "many-names/ok-all-types": "libcrypto's bound on the work for name constraints is lower",
-        "policies-inhibit-anypolicy-by-root-ok/main": noPolicy,
-        "policies-inhibit-anypolicy-by-root-ok/ta-with-constraints": noPolicy,
-        "policies-inhibit-mapping-by-root-ok/main": noPolicy,
-        "policies-inhibit-mapping-by-root-ok/ta-with-constraints": noPolicy,
-        "policies-on-root-ok/main": noPolicy, "policies-on-root-ok/ta-with-constraints": noPolicy,
         "policies-required-by-root-fail/ta-with-constraints": "libcrypto takes no policies from an anchor",
-        "policy-mappings-on-root-fail/main": noPolicy,
+        "policy-mappings-on-root-fail/ta-with-constraints": "libcrypto takes no policies from an anchor",
         "root-basic-constraints-ca-false/main": "an anchor must be an authority, where BoringSSL asks for its key only",
         "root-lacks-basic-constraints/ta-with-constraints-require-basic-constraints": lenientRoot,
         "target-eku-clientauth/clientauth-strict": strict, "target-eku-none/clientauth-strict": strict,
@@ -74,8 +69,6 @@ struct CertificateChainVectorTests {
     private static let gated =
         "libcrypto takes the server-gated cryptography of the nineties as purpose of an authority"
     private static let weak = "the verification has no lower bound for hashes and keys above the leaf"
-    private static let noPolicy =
-        "a certificate asks for an explicit policy, and the verification names none: it ought to name anyPolicy"
     private static let lenientRoot = "a root of version 3 without basic constraints is an authority to libcrypto"
     private static let strict = "libcrypto does not ask for purposes to be named, nor that an authority be no leaf"
 
