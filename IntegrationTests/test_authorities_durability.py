@@ -1,0 +1,106 @@
+"""What an authority answered is there after `kill -9`: certificates, revocations, lists and answers about status."""
+
+import threading
+import time
+
+import requests
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509 import ocsp
+
+from harness.authorities_public import ask_status, list_with, number_of, revocation_list, status_request
+from harness.authorities_wire import Authorities, leaf_of, signing_request
+
+CALLERS = 8
+
+
+def run_until_killed(server, csr, made: dict[str, dict], revoked: dict[str, dict]) -> None:
+    """Issues as fast as it can, revokes every fourth, and notes what was answered."""
+    authorities = Authorities(server.wire())
+    try:
+        for count in range(100_000):
+            answer = authorities.issue("root", csr)
+            made[answer["serial_number"]] = answer
+            if count % 4 == 0:
+                revoked[answer["serial_number"]] = authorities.revoke("root", answer["serial_number"], "superseded")
+    except requests.RequestException:
+        return
+
+
+def test_what_was_answered_survives_a_kill(own_server):
+    server = own_server(vaults=("demo",))
+    shown = Authorities(server.wire()).root("root")
+    issuer, csr = Authorities(server.wire()).certificate("root"), signing_request()
+    everything: dict[str, dict] = {}
+    told_revoked: dict[str, dict] = {}
+    for _ in range(3):
+        made: dict[str, dict] = {}
+        revoked: dict[str, dict] = {}
+        callers = [threading.Thread(target=run_until_killed, args=(server, csr, made, revoked)) for _ in range(CALLERS)]
+        for caller in callers:
+            caller.start()
+        time.sleep(0.5)
+        before = number_of(revocation_list(shown["crl"]["url"]))
+        server.kill()
+        for caller in callers:
+            caller.join()
+        server.start()
+        assert made and revoked, "nothing was issued before the kill"
+        assert number_of(revocation_list(shown["crl"]["url"])) >= before
+        everything |= made
+        told_revoked |= revoked
+    listed = Authorities(server.wire()).list_issued("root")
+    by_serial = {item["serial_number"]: item for item in listed}
+    assert len(by_serial) == len(listed), "a serial number came twice"
+    assert {serial: by_serial[serial]["cer"] for serial in everything} == {serial: one["cer"] for serial, one in everything.items()}
+    assert {by_serial[serial]["status"] for serial in told_revoked} == {"revoked"}
+    for serial, answer in list(everything.items())[:: max(1, len(everything) // 40)]:
+        status = ask_status(shown["ocsp"]["url"], status_request(leaf_of(answer), issuer, hashes.SHA256()))
+        assert status.certificate_status is (ocsp.OCSPCertStatus.REVOKED if serial in told_revoked else ocsp.OCSPCertStatus.GOOD)
+    wait_until_listed(shown["crl"]["url"], {int(serial, 16) for serial in told_revoked})
+    assert server.stop() == 0
+    server.cli().run("audit", "verify", "--data", str(server.data))
+
+
+def wait_until_listed(url: str, serials: set[int]) -> None:
+    for _ in range(60):
+        found = revocation_list(url)
+        missing = serials - {entry.serial_number for entry in found}
+        if not missing:
+            return
+        time.sleep(0.25)
+    raise AssertionError(f"{len(missing)} of {len(serials)} revocations are not in list {number_of(found)}")
+
+
+def test_every_one_of_many_revocations_at_once_reaches_the_list(server):
+    """They come faster than lists are made, and none may fall between two lists."""
+    authorities, name = Authorities(server.wire()), "many-revocations"
+    shown, csr = authorities.root(name), signing_request()
+    serials = [authorities.issue(name, csr)["serial_number"] for _ in range(96)]
+
+    def revoke(part: list[str]) -> None:
+        caller = Authorities(server.wire())
+        for serial in part:
+            caller.revoke(name, serial, "superseded")
+            time.sleep(0.15)
+
+    callers = [threading.Thread(target=revoke, args=(serials[number::4],)) for number in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    wait_until_listed(shown["crl"]["url"], {int(serial, 16) for serial in serials})
+    assert number_of(revocation_list(shown["crl"]["url"])) < len(serials), "lists are made for many revocations together"
+
+
+def test_lists_and_status_are_served_after_a_restart(own_server):
+    server = own_server(vaults=("demo",))
+    authorities = Authorities(server.wire())
+    shown = authorities.root("root")
+    made, issuer = authorities.issue("root"), authorities.certificate("root")
+    authorities.revoke("root", made["serial_number"], "keyCompromise")
+    request = status_request(leaf_of(made), issuer, hashes.SHA1())
+    list_with(shown["crl"]["url"], leaf_of(made).serial_number)
+    server.restart()
+    assert revocation_list(shown["crl"]["url"]).is_signature_valid(issuer.public_key())
+    assert ask_status(shown["ocsp"]["url"], request).certificate_status is ocsp.OCSPCertStatus.REVOKED
+    assert Authorities(server.wire()).get("root")["generations"] == shown["generations"]
