@@ -1,174 +1,209 @@
-"""Authorities while the days pass, and through kills: lists and answers never end, renewals leave no gap, nothing is issued twice."""
+"""Authorities while the days pass: lists and answers are made anew before they end, and certificates are renewed in time.
 
-import threading
+The server is stopped and started again with its clock moved, as in `test_certificates_renewal.py`.
+"""
+
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
-import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from harness.authorities import Authorities, chain_of, public, request_for
+from harness.authorities_public import ask_status, number_of, reasons_of, revocation_list, status_request
+from harness.authorities_wire import Authorities, leaf_of, leaf_policy
 from harness.certificates_made import certificate_of
-from harness.certificates_wire import Certificates, policy
+from harness.certificates_wire import make_together, version_of
 from harness.clock import shifted
 from harness.server import Server
 
 DAY = 86_400
+HOURS = {"full_hours": 30 * 24, "delta_hours": 10 * 24}
+SETTINGS = {"crl": HOURS, "ocsp": {"hours": 10 * 24}}
 
 
 class Passing:
-    """A server whose clock is moved from one start to the next. Its own certificate is for our time, and left unchecked."""
-
     def __init__(self, server: Server):
         self.server = server
-        self.authorities = Authorities(Certificates(server.wire()))
+        self.authorities = Authorities(server.wire())
+        self.now = datetime.now(timezone.utc)
 
-    def to(self, day: int) -> datetime:
+    def to(self, day: int) -> None:
+        """Certificates of the server are checked against our clock, not the server's, so they are left unchecked here."""
         assert self.server.stop() == 0
         self.server.start(**shifted(day * DAY))
-        wire = self.server.wire_with(self.server.fresh_token(verify=False), verify=False)
-        self.authorities = Authorities(Certificates(wire))
-        return datetime.now(timezone.utc) + timedelta(days=day)
+        self.authorities = Authorities(self.server.wire_with(self.server.fresh_token(verify=False), verify=False))
+        self.now = datetime.now(timezone.utc) + timedelta(days=day)
 
 
-def until(check) -> None:
-    """Waits for what the due index does within a tick or two."""
-    done = threading.Event()
-    for _ in range(100):
-        if check():
+@pytest.fixture(scope="module")
+def passing(binary, tmp_path_factory):
+    server = Server(binary, tmp_path_factory.mktemp("authorities"), vaults=("demo",)).start()
+    yield Passing(server)
+    server.kill()
+
+
+def seen(passing: Passing, shown: dict, made: dict[str, dict], issuer: x509.Certificate) -> dict:
+    """What anyone sees of an authority at this moment."""
+
+    def status(one: dict) -> ocsp.OCSPResponse:
+        return ask_status(shown["ocsp"]["url"], status_request(leaf_of(one), issuer, hashes.SHA256()))
+
+    return {
+        "now": passing.now,
+        "full": revocation_list(shown["crl"]["url"]),
+        "delta": revocation_list(shown["crl"]["delta_url"]),
+        "status": {label: status(one) for label, one in made.items()},
+    }
+
+
+def wait_for_lists(shown: dict, number: int) -> None:
+    for _ in range(60):
+        if number_of(revocation_list(shown["crl"]["url"])) > number:
             return
-        done.wait(0.1)
-    raise AssertionError("it did not come about")
+        time.sleep(0.1)
 
 
-def status(url: str, leaf: x509.Certificate, issuer: x509.Certificate) -> ocsp.OCSPResponse:
-    asked = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA1()).build().public_bytes(Encoding.DER)
-    return ocsp.load_der_ocsp_response(public("POST", url, data=asked).content)
-
-
-def test_lists_and_answers_are_made_anew_before_they_end(own_server):
-    passing = Passing(own_server())
-    authority = passing.authorities.make("root")
-    _, csr = request_for("a.example.com")
-    kept = passing.authorities.issue("root", csr, validity_days=300)
-    brief = passing.authorities.issue("root", csr, validity_days=3)
-    passing.authorities.revoke("root", brief["serial_number"])
-    leaf, issuer = chain_of(kept)
-    gone = chain_of(brief)[0]
-    for day in (1, 3, 9, 20, 40):
-        now = passing.to(day)
-        url, delta = authority["crl"]["url"], authority["crl"]["delta_url"]
-        for address in (url, delta):
-            until(lambda: x509.load_der_x509_crl(public("GET", address).content).next_update_utc > now)
-        until(lambda: status(authority["ocsp"]["url"], leaf, issuer).response_status == ocsp.OCSPResponseStatus.SUCCESSFUL)
-        told = status(authority["ocsp"]["url"], leaf, issuer)
-        assert told.certificate_status == ocsp.OCSPCertStatus.GOOD
-        assert told.this_update_utc < now < told.next_update_utc
-        if day == 1:
-            full = x509.load_der_x509_crl(public("GET", url).content)
-            assert full.get_revoked_certificate_by_serial_number(gone.serial_number) is not None
-    # The revoked certificate ended long ago: it is on no list, and nothing is said of it.
-    full = x509.load_der_x509_crl(public("GET", authority["crl"]["url"]).content)
-    assert full.get_revoked_certificate_by_serial_number(gone.serial_number) is None
-    assert status(authority["ocsp"]["url"], gone, issuer).response_status == ocsp.OCSPResponseStatus.UNAUTHORIZED
-
-
-def monthly(percentage: int = 50) -> dict:
-    action = {"trigger": {"lifetime_percentage": percentage}, "action": {"action_type": "AutoRenew"}}
-    names = {"subject": "CN=a.example.com", "validity_months": 2}
-    return policy("root", x509_props=names, lifetime_actions=[action])
-
-
-def test_a_year_of_renewals_leaves_no_gap_and_issues_nothing_twice(own_server):
-    passing = Passing(own_server())
-    passing.authorities.make("root")
-    assert passing.authorities.issuer("root", "root").status_code == 200
-    passing.authorities.certificates.create("leaf", monthly())
-    ends = [certificate_of(passing.authorities.certificates.get("leaf")).not_valid_after_utc]
-    for day in range(35, 366, 33):
-        now = passing.to(day)
-        assert ends[-1] > now, "the certificate ended before it was renewed"
-
-        def renewed() -> bool:
-            ends.append(certificate_of(passing.authorities.certificates.get("leaf")).not_valid_after_utc)
-            return ends[-1] > now + timedelta(days=40)
-
-        until(renewed)
-    versions = passing.authorities.certificates.versions("leaf")
-    assert len(versions) == len(passing.authorities.issued("root")) == 1 + len(range(35, 366, 33))
-
-
-def test_a_renewal_that_is_refused_is_tried_again_and_leaves_the_version_in_use(own_server):
-    passing = Passing(own_server())
+@pytest.fixture(scope="module")
+def told(passing) -> dict:
+    """A month in steps of six days, for lists that last ten days and more; and a year for certificates of six months."""
     authorities = passing.authorities
-    authorities.make("root")
-    authorities.issuer("root", "root")
-    first = authorities.certificates.create("leaf", monthly())
-    authorities.establish("root", enabled=False)
-    passing.to(35)
-    pending = None
-
-    def refused() -> bool:
-        nonlocal pending
-        pending = passing.authorities.certificates.pending("leaf")
-        return pending["status"] == "failed"
-
-    until(refused)
-    assert "disabled" in pending["error"]["message"]
-    assert passing.authorities.certificates.get("leaf")["id"] == first["id"]
-    passing.authorities.establish("root", enabled=True)
-    passing.to(36)
-    until(lambda: len(passing.authorities.certificates.versions("leaf")) == 2)
-
-
-def test_nothing_that_was_answered_is_lost_and_nothing_is_issued_twice_when_the_server_is_killed(own_server):
-    server = own_server()
-    Authorities(Certificates(server.wire())).make("root")
-    _, csr = request_for("a.example.com")
-    answered: list[str] = []
-
-    def issue() -> None:
-        authorities = Authorities(Certificates(server.wire()))
-        try:
-            while True:
-                answered.append(authorities.issue("root", csr)["serial_number"])
-        except (requests.RequestException, AssertionError):
-            return
-
-    for _ in range(2):
-        before = len(answered)
-        threads = [threading.Thread(target=issue) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        until(lambda: len(answered) >= before + 40)
-        server.kill()
-        for thread in threads:
-            thread.join()
-        server.start()
-    listed = [each["serial_number"] for each in Authorities(Certificates(server.wire())).issued("root")]
-    assert len(listed) == len(set(listed))
-    assert set(answered) <= set(listed)
-    # What was on its way when the server was killed may be on record without having left.
-    assert len(listed) - len(answered) <= 16
+    shown = authorities.root("listed", SETTINGS)
+    issuer = authorities.certificate("listed")
+    days = {"good": 300, "revoked": 300, "short": 3, "held": 300}
+    made = {label: authorities.issue("listed", validity_days=count) for label, count in days.items()}
+    for label, reason in (("revoked", "keyCompromise"), ("short", "superseded"), ("held", "certificateHold")):
+        authorities.revoke("listed", made[label]["serial_number"], reason)
+    wait_for_lists(shown, 1)
+    authorities.root("renewing", months=120)
+    authorities.issuer("renewing", "renewing")
+    thirds = {"lifetime_actions": [{"trigger": {"lifetime_percentage": 30}, "action": {"action_type": "AutoRenew"}}]}
+    kept = {"kty": "EC", "reuse_key": True}
+    wanted = {"plain": leaf_policy("renewing", months=6, **thirds), "kept": leaf_policy("renewing", months=6, key=kept, **thirds)}
+    make_together(authorities.certificates, "year", wanted)
+    steps = []
+    for day in (6, 12, 18, 24, 30, 36):
+        number = number_of(revocation_list(shown["crl"]["url"]))
+        passing.to(day)
+        at_once = seen(passing, shown, made, issuer)
+        wait_for_lists(shown, number)
+        time.sleep(0.3)
+        steps.append({"day": day, "before": number, "at once": at_once, "after": seen(passing, shown, made, issuer)})
+    counts = year(passing)
+    versions = {label: history(passing, f"year-{label}") for label in wanted}
+    issued = passing.authorities.list_issued("renewing")
+    return {"shown": shown, "issuer": issuer, "made": made, "steps": steps, "counts": counts, "versions": versions, "issued": issued}
 
 
-@pytest.mark.parametrize("rounds", [3])
-def test_orders_survive_a_kill_and_are_fulfilled_once(own_server, rounds):
-    server = own_server()
-    authorities = Authorities(Certificates(server.wire()))
-    authorities.make("root")
-    authorities.issuer("root", "root")
-    wanted = {"key_props": {"kty": "EC"}, "x509_props": {"subject": "CN=a.example.com"}, "issuer": {"name": "root"}}
-    for round in range(rounds):
-        for number in range(10):
-            authorities.certificates.begin(f"order-{round}-{number}", wanted)
-        server.kill()
-        server.start()
-        authorities = Authorities(Certificates(server.wire()))
-    for round in range(rounds):
-        for number in range(10):
-            assert authorities.certificates.wait(f"order-{round}-{number}")["status"] == "completed"
-    assert len(authorities.issued("root")) == rounds * 10
+def year(passing: Passing) -> list[dict[str, int]]:
+    """How many versions there are every two months, counted from the last time."""
+    counts = []
+    for day in range(60, 361, 60):
+        before = {label: len(passing.authorities.certificates.versions(f"year-{label}")) for label in ("plain", "kept")}
+        passing.to(day)
+        for _ in range(50):
+            after = {label: len(passing.authorities.certificates.versions(f"year-{label}")) for label in before}
+            if all(after[label] > before[label] for label in before):
+                break
+            time.sleep(0.1)
+        counts.append({label: after[label] - before[label] for label in before})
+    return counts
+
+
+def history(passing: Passing, name: str) -> list[x509.Certificate]:
+    """Every version, the oldest first."""
+    certificates = passing.authorities.certificates
+    found = [certificate_of(certificates.get(name, version_of(item))) for item in certificates.versions(name)]
+    return sorted(found, key=lambda one: one.not_valid_before_utc)
+
+
+# Lists
+
+
+@pytest.mark.parametrize("moment", ["at once", "after"])
+@pytest.mark.parametrize("kind", ["full", "delta"])
+def test_there_is_a_list_that_holds_at_every_moment(told, kind, moment):
+    for step in told["steps"]:
+        found, now = step[moment][kind], step[moment]["now"]
+        assert found.last_update_utc <= now < found.next_update_utc, f"day {step['day']}"
+        assert found.is_signature_valid(told["issuer"].public_key())
+
+
+def test_lists_are_made_anew_before_they_end(told):
+    for step in told["steps"]:
+        assert number_of(step["after"]["full"]) > step["before"], f"day {step['day']}"
+        age = step["after"]["now"] - step["after"]["delta"].last_update_utc
+        assert age < timedelta(hours=1), f"day {step['day']}"
+
+
+def test_what_is_revoked_stays_on_every_list(told):
+    serial = leaf_of(told["made"]["revoked"]).serial_number
+    for step in told["steps"]:
+        assert reasons_of(step["after"]["full"])[serial] == "keyCompromise", f"day {step['day']}"
+
+
+def test_what_has_expired_stays_for_one_base_and_is_gone_with_the_next(told):
+    """The base is made anew after 15 days: with the lists of day 18, which still tell of it, and of day 36."""
+    serial = leaf_of(told["made"]["short"]).serial_number
+    on_list = {step["day"]: serial in reasons_of(step["after"]["full"]) for step in told["steps"]}
+    assert on_list == {6: True, 12: True, 18: True, 24: True, 30: True, 36: False}
+
+
+def test_deltas_are_based_on_a_list_that_was_published(told):
+    for step in told["steps"]:
+        indicator = step["after"]["delta"].extensions.get_extension_for_class(x509.DeltaCRLIndicator).value
+        assert 0 < indicator.crl_number <= number_of(step["after"]["full"])
+        assert number_of(step["after"]["delta"]) == number_of(step["after"]["full"])
+
+
+# Status
+
+
+@pytest.mark.parametrize("moment", ["at once", "after"])
+@pytest.mark.parametrize(("label", "status"), [("good", "GOOD"), ("revoked", "REVOKED"), ("held", "REVOKED")])
+def test_there_is_an_answer_that_holds_at_every_moment(told, label, status, moment):
+    for step in told["steps"]:
+        answer, now = step[moment]["status"][label], step[moment]["now"]
+        assert answer.response_status is ocsp.OCSPResponseStatus.SUCCESSFUL, f"day {step['day']}"
+        assert answer.certificate_status.name == status
+        assert answer.this_update_utc <= now < answer.next_update_utc, f"day {step['day']}"
+
+
+def test_answers_are_made_anew_before_they_end(told):
+    for step in told["steps"]:
+        answer = step["after"]["status"]["good"]
+        assert step["after"]["now"] - answer.this_update_utc < timedelta(hours=1), f"day {step['day']}"
+
+
+def test_no_more_is_said_of_what_has_expired(told):
+    statuses = {step["after"]["status"]["short"].response_status for step in told["steps"]}
+    assert statuses == {ocsp.OCSPResponseStatus.UNAUTHORIZED}
+
+
+# Renewal
+
+
+def test_a_certificate_is_renewed_once_each_time_it_is_due(told):
+    assert told["counts"] == [{"plain": 1, "kept": 1}] * len(told["counts"])
+
+
+@pytest.mark.parametrize("label", ["plain", "kept"])
+def test_a_year_passes_without_a_gap(told, label):
+    versions = told["versions"][label]
+    assert len(versions) >= 7
+    for one, after in zip(versions, versions[1:]):
+        assert after.not_valid_before_utc < one.not_valid_after_utc
+    assert versions[-1].not_valid_after_utc - versions[0].not_valid_before_utc > timedelta(days=365)
+
+
+@pytest.mark.parametrize("label", ["plain", "kept"])
+def test_what_was_issued_is_what_was_renewed(told, label):
+    issued = sorted(item["serial_number"] for item in told["issued"] if item["certificate"].endswith(f"/year-{label}"))
+    assert issued == sorted(f"{one.serial_number:032x}" for one in told["versions"][label])
+
+
+@pytest.mark.parametrize(("label", "keys"), [("plain", None), ("kept", 1)])
+def test_the_key_is_kept_where_the_policy_says_so(told, label, keys):
+    versions = told["versions"][label]
+    assert len({one.public_key().public_numbers() for one in versions}) == (keys or len(versions))

@@ -14,7 +14,7 @@ struct Strongroom: AsyncParsableCommand {
         version: version,
         subcommands: [
             Dev.self, Serve.self, Init.self, App.self, Role.self, Audit.self, BarrierCommand.self, BackupKey.self,
-            Key.self, Authority.self,
+            Key.self, CertificateCommand.self, Authority.self,
             ListOperations.self,
         ])
 }
