@@ -74,7 +74,10 @@ def test_a_certificate_that_signs_itself_becomes_an_authority(authorities, name)
 
 @pytest.mark.operation("AuthorityList")
 def test_the_authorities_of_a_vault_are_listed(authorities, root):
-    listed = done(authorities.wire.get("/authorities"))["value"]
+    listed, path = [], "/authorities"
+    while path:
+        page = done(authorities.wire.get(path))
+        listed, path = listed + page["value"], page["nextLink"]
     assert [each["subject"] for each in listed if f"/{root}/" in each["id"]] == ["CN=Test Root, O=Test"]
 
 

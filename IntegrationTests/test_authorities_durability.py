@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
 from harness.authorities_public import ask_status, list_with, number_of, revocation_list, status_request
-from harness.authorities_wire import Authorities, fresh, leaf_of, signing_request
+from harness.authorities_wire import Authorities, leaf_of, signing_request
 
 CALLERS = 8
 STATUS = {"good": ocsp.OCSPCertStatus.GOOD, "revoked": ocsp.OCSPCertStatus.REVOKED}
@@ -70,27 +70,6 @@ def wait_until_listed(url: str, serials: set[int]) -> None:
             return
         time.sleep(0.25)
     raise AssertionError(f"{len(missing)} of {len(serials)} revocations are not in list {number_of(found)}")
-
-
-def test_every_one_of_many_revocations_at_once_reaches_the_list(server):
-    """They come faster than lists are made, and none may fall between two lists."""
-    authorities, name = Authorities(server.wire()), fresh("many")
-    shown, csr = authorities.root(name), signing_request()
-    serials = [authorities.issue(name, csr)["serial_number"] for _ in range(64)]
-
-    def revoke(part: list[str]) -> None:
-        caller = Authorities(server.wire())
-        for serial in part:
-            caller.revoke(name, serial, "superseded")
-            time.sleep(0.1)
-
-    callers = [threading.Thread(target=revoke, args=(serials[number::4],)) for number in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    wait_until_listed(shown["crl"]["url"], {int(serial, 16) for serial in serials})
-    assert number_of(revocation_list(shown["crl"]["url"])) < len(serials), "lists are made for many revocations together"
 
 
 def test_lists_and_status_are_served_after_a_restart(own_server):

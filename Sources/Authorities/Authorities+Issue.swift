@@ -167,6 +167,9 @@ extension Authorities {
             if case .malformed(let reason) = error { throw .invalid("csr", reason) }
             throw VaultError(error)
         }
+        if case .rsa(let bits) = request.specification, bits < 2_048 {
+            throw .invalid("csr", "its RSA key has \(bits) bits; the least is 2048")
+        }
         guard request.encodedSubject.count > 2 || request.encodedAlternativeNames != nil else {
             throw .invalid("csr", "it names neither a subject nor an alternative name")
         }

@@ -194,6 +194,10 @@ package struct Authorities: Sendable {
                 "The certificate \(handle.name) cannot be an authority: its basic constraints must say CA, and its key usage keyCertSign and "
                     + "cRLSign.")
         }
+        guard !handle.certificate.subject.isEmpty else {
+            throw .badParameter(
+                "The certificate \(handle.name) cannot be an authority: it has no subject (RFC 5280 §4.1.2.6).")
+        }
         guard handle.certificate.notAfter > call.now else {
             throw .badParameter("The certificate \(handle.name) has expired.")
         }

@@ -137,6 +137,9 @@ struct AuthorityProfile: Codable, Sendable {
             if let bound = authority.pathLength, bound < 1 {
                 throw AuthorityRefusal("the authority may have no authority below it (its path length is 0)")
             }
+            guard content.hasSubject else {
+                throw AuthorityRefusal("an authority needs a subject (RFC 5280 §4.1.2.6)")
+            }
             content.isAuthority = true
             content.keyUsage = ["digitalSignature", "keyCertSign", "cRLSign"]
             content.extendedKeyUsage = []

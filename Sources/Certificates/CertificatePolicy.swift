@@ -481,6 +481,7 @@ package enum AuthorityNames {
         guard names.count <= 100 else { throw .invalid(member, "there are more than 100 names") }
         for name in names {
             guard let kind = kinds.first(where: { name.hasPrefix($0) }), name.utf8.count > kind.utf8.count,
+                kind != "IP:" || name.split(separator: "/", omittingEmptySubsequences: false).count == 2,
                 name.utf8.count <= 256,
                 name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !",;\"\\$#".utf8.contains($0) })
             else {

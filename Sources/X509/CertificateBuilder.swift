@@ -76,6 +76,8 @@ package struct CertificateBuilder: Sendable {
             }
             guard let ext else { throw malformed("the alternative names cannot be read") }
             defer { X509_EXTENSION_free(ext) }
+            // Without a subject the names are all there is (RFC 5280 §4.2.1.6).
+            X509_EXTENSION_set_critical(ext, content.hasSubject ? 0 : 1)
             guard X509_add_ext(certificate, ext, -1) == 1 else { throw failure("X.509 extension") }
         }
         let algorithm = signer.algorithm

@@ -57,7 +57,7 @@ package struct CertificateContent: Sendable {
         return list + (try authorityExtensions())
     }
 
-    private var hasSubject: Bool { encodedSubject.map { $0.count > 2 } ?? !subject.isEmpty }
+    package var hasSubject: Bool { encodedSubject.map { $0.count > 2 } ?? !subject.isEmpty }
 
     /// What an authority adds: constraints on those below it, and where its answers are had.
     private func authorityExtensions() throws(CryptoError) -> [(nid: Int32, value: String)] {
