@@ -76,6 +76,8 @@ def told(passing) -> dict:
     for label, reason in (("revoked", "keyCompromise"), ("short", "superseded"), ("held", "certificateHold")):
         authorities.revoke("listed", made[label]["serial_number"], reason)
     wait_for_lists(shown, 1)
+    gone = authorities.root("gone", SETTINGS)
+    authorities.certificates.delete("gone")
     authorities.root("renewing", months=120)
     authorities.issuer("renewing", "renewing")
     thirds = {"lifetime_actions": [{"trigger": {"lifetime_percentage": 30}, "action": {"action_type": "AutoRenew"}}]}
@@ -86,10 +88,13 @@ def told(passing) -> dict:
     for day in (6, 12, 18, 24, 30, 36):
         number = number_of(revocation_list(shown["crl"]["url"]))
         passing.to(day)
+        if day == 12:
+            passing.authorities.certificates.recover("gone")
         at_once = seen(passing, shown, made, issuer)
         wait_for_lists(shown, number)
         time.sleep(0.3)
         steps.append({"day": day, "before": number, "at once": at_once, "after": seen(passing, shown, made, issuer)})
+        steps[-1]["recovered"] = revocation_list(gone["crl"]["url"])
     counts = year(passing)
     versions = {label: history(passing, f"year-{label}") for label in wanted}
     issued = passing.authorities.list_issued("renewing")
@@ -155,6 +160,13 @@ def test_deltas_are_based_on_a_list_that_was_published(told):
         indicator = step["after"]["delta"].extensions.get_extension_for_class(x509.DeltaCRLIndicator).value
         assert 0 < indicator.crl_number <= number_of(step["after"]["full"])
         assert number_of(step["after"]["delta"]) == number_of(step["after"]["full"])
+
+
+def test_the_lists_of_a_recovered_authority_are_made_anew(told):
+    """It was deleted from the first day to the twelfth; there is no key to sign with in that time."""
+    for step in told["steps"]:
+        if step["day"] >= 18:
+            assert step["recovered"].next_update_utc > step["after"]["now"], f"day {step['day']}"
 
 
 # Status

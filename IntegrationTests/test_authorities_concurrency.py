@@ -9,7 +9,7 @@ import pytest
 from harness.authorities_public import number_of, revocation_list
 from harness.authorities_wire import Authorities, fresh, leaf_of, signing_request
 
-ROUNDS = 6
+ROUNDS = 5
 TICK = 1.0
 
 

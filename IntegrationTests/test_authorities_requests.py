@@ -23,7 +23,7 @@ from harness.authorities_wire import (
     reason_of,
     signing_request,
 )
-from harness.certificates_made import public_der, self_signed
+from harness.certificates_made import common, public_der, self_signed
 from harness.tokens import encode
 
 pytest_plugins = ["harness.authorities_fixtures"]
@@ -119,14 +119,12 @@ def test_a_short_key_is_refused(authorities, root):
     assert "csr" in reason_of(authorities.ask_issue(root, signing_request(key=rsa.generate_private_key(65_537, 1024))))
 
 
-def test_a_key_of_a_kind_that_is_not_taken_is_refused_or_signed_as_it_is(authorities, root):
+def test_a_request_over_an_edwards_key_is_signed(authorities, root):
     key = ed25519.Ed25519PrivateKey.generate()
-    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])).sign(key, None)
-    answer = authorities.ask_issue(root, csr)
-    if answer.status_code == 201:
-        assert public_der(leaf_of(answer.json())) == public_der(key)
-    else:
-        assert "csr" in reason_of(answer)
+    csr = x509.CertificateSigningRequestBuilder().subject_name(common("leaf.example.com")).sign(key, None)
+    leaf = leaf_of(authorities.issue(root, csr))
+    assert public_der(leaf) == public_der(key)
+    assert extension(leaf, x509.KeyUsage).digital_signature and not extension(leaf, x509.KeyUsage).key_encipherment
 
 
 # Profiles
@@ -263,6 +261,24 @@ def test_a_name_outside_the_constraints_is_refused(authorities, bounded, label):
     reason = reason_of(authorities.ask_issue(bounded["below"], OUTSIDE[label], profile="tlsServer"))
     assert "its chain would not hold" in reason
     assert "subtree violation" in reason
+
+
+# Names that other software may read otherwise: (what they are, DER of the extension's value).
+CROOKED = {
+    "no DER": b"\x00",
+    "nothing": b"\x30\x00",
+    "half a name": b"\x30\x10\x82\x0eexample",
+    "more after the names": b"\x30\x0d\x82\x0bexample.comXX",
+    "a zero in a name": b"\x30\x1a\x82\x18example.org\x00.example.com",
+    "a name of no letters": b"\x30\x05\x82\x03\xff\xfe\xfd",
+}
+
+
+@pytest.mark.parametrize("label", CROOKED)
+def test_crooked_alternative_names_are_refused(authorities, bounded, label):
+    value = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), CROOKED[label])
+    csr = signing_request("www.example.com", dns=(), extensions=(value,))
+    assert reason_of(authorities.ask_issue(bounded["below"], csr, profile="tlsServer"))
 
 
 def test_what_was_refused_is_not_on_record(authorities, bounded):

@@ -199,14 +199,17 @@ def elsewhere(server) -> str:
     return name
 
 
-@pytest.mark.parametrize("form", ["demo2/{name}", "{url}/certificates/{name}", "{identifier}"])
-def test_an_authority_of_another_vault_issues(server, certificate_client, elsewhere, name, form):
-    other = Authorities(server.wire("demo2"))
-    account = form.format(name=elsewhere, url=server.vault_url("demo2"), identifier=other.certificates.get(elsewhere)["id"])
-    certificate_client.create_issuer(name, "OnPremiseCA", account_id=account)
-    leaf = read(certificate_client.begin_create_certificate(name, wanted(name), **FAST).result())
-    leaf.verify_directly_issued_by(other.certificate(elsewhere))
-    assert other.issued(elsewhere, f"{leaf.serial_number:x}")["certificate"] == f"{server.vault_url()}/certificates/{name}"
+def test_an_authority_of_another_vault_issues(server, certificate_client, elsewhere, name):
+    other, begun = Authorities(server.wire("demo2")), {}
+    identifier = other.certificates.get(elsewhere)["id"]
+    for label, account in (("short", f"demo2/{elsewhere}"), ("long", identifier.rsplit("/", 1)[0]), ("version", identifier)):
+        certificate_client.create_issuer(f"{name}-{label}", "OnPremiseCA", account_id=account)
+        begun[label] = certificate_client.begin_create_certificate(f"{name}-{label}", wanted(f"{name}-{label}"), **FAST)
+    for label, poller in begun.items():
+        leaf = read(poller.result())
+        leaf.verify_directly_issued_by(other.certificate(elsewhere))
+        issued = other.issued(elsewhere, f"{leaf.serial_number:x}")
+        assert issued["certificate"] == f"{server.vault_url()}/certificates/{name}-{label}"
 
 
 def test_an_issuer_without_an_account_is_the_authority_of_its_name(authorities, own):

@@ -1,4 +1,5 @@
 import Barrier
+import Certificates
 import Cryptography
 import Domain
 import Keys
@@ -92,6 +93,10 @@ extension Authorities {
                     revoked: time, reason: reason, notAfter: issued.notAfter, changed: now.epochSeconds), handle.id,
                 number, in: transaction)
             if issued.notAfter > now.epochSeconds { try table.put(status: answers, handle.id, number, in: transaction) }
+            if var generation = try table.generation(handle.id, in: transaction) {
+                generation.changes = (generation.changes ?? 0) + 1
+                try table.put(generation, in: transaction)
+            }
             try table.publishDuty(handle.id, at: now.epochSeconds).schedule(in: transaction)
         }
         return IssuedOutput(handle: handle, issued: revoked, chain: [handle.certificate] + handle.chain)
@@ -175,6 +180,11 @@ extension Authorities {
         }
         var generation = lists.generation
         if let due = current?.due, due > 0 { try table.publishDuty(handle.id, at: due).cancel(in: transaction) }
+        generation.changes = current?.changes
+        // What was revoked while these were signed is on the next ones.
+        if generation.changes != old.changes {
+            try table.publishDuty(handle.id, at: now.epochSeconds + 1).schedule(in: transaction)
+        }
         generation.due = (now + handle.settings.publishEvery).epochSeconds
         try table.publishDuty(handle.id, at: generation.due).schedule(in: transaction)
         try table.put(generation, in: transaction)
@@ -240,6 +250,13 @@ extension Authorities {
         } catch {
             // The certificate was deleted: there is no key to sign with until it is recovered.
             guard error.answer.status == 404 else { throw error }
+            let again = (call.now + .hours(1)).epochSeconds
+            guard try ObjectTable(Certificates.kind, in: vault).deleted(name, in: call.lane.reader) != nil else {
+                return NoContent()
+            }
+            try await call.commit { transaction throws(VaultError) in
+                try table.publishDuty(input.version.description, at: again).schedule(in: transaction)
+            }
             return NoContent()
         }
         call.concerns(objectID: vault.url(of: "certificates") + handle.name.spelling + "/authority")

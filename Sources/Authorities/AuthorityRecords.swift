@@ -21,6 +21,8 @@ struct AuthorityGeneration: Codable, Sendable {
     var baseTime: Int64 = 0
     /// When the lists are to be made anew.
     var due: Int64 = 0
+    /// Counts revocations, so that one that came while lists were signed is noticed.
+    var changes: Int?
 
     var id: String { ObjectVersion(version).description }
 }

@@ -81,6 +81,11 @@ static inline char *strongroom_alternative_names(X509_EXTENSION *extension, int 
         *unreadable = 1;
         return NULL;
     }
+    // One name at least (RFC 5280 §4.2.1.6), and nothing behind the last.
+    if (sk_GENERAL_NAME_num(names) < 1
+        || i2d_GENERAL_NAMES(names, NULL) != ASN1_STRING_length(X509_EXTENSION_get_data(extension))) {
+        *unreadable = 1;
+    }
     BIO *text = BIO_new(BIO_s_mem());
     for (int index = 0; index < sk_GENERAL_NAME_num(names); index++) {
         GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);

@@ -88,7 +88,7 @@ final class PublicConnection: ChannelInboundHandler, TimedConnection, @unchecked
                 let text =
                     "Nothing is served here without TLS but revocation lists (/crl), certificates of authorities (/ca), their status "
                     + "(/ocsp) and challenges of ACME. Use https for everything else.\n"
-                write(404, "text/plain", Array(text.utf8), nil, head, closes, context)
+                write(404, "text/plain", Array(text.utf8), nil, head, true, context)
                 return
             }
             write(200, document.type, document.body, document.maxAge, head, closes, context)
