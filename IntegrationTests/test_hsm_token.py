@@ -2,6 +2,7 @@
 
 import base64
 import os
+import time
 
 import pytest
 
@@ -37,10 +38,16 @@ def test_the_key_that_wraps_the_others_was_born_in_the_token(pool, pool_standing
 
 def test_nothing_but_keys_of_the_server_is_in_the_token(pool_standing, token):
     pool_standing("RSA-2048")
-    assert {each.kind for each in token.objects()} <= {"Private Key Object", "Secret Key Object"}
-    # SoftHSM leaves an object without label, id and material behind when it fails to make a key and says so.
-    strangers = [each for each in token.objects() if not each.label.startswith("strongroom-")]
-    assert [each for each in strangers if each.label or each.id] == []
+    # Another process sees an object that is being written, for a duty of another test, without its label and its class: what counts
+    # is what stays.
+    for _ in range(50):
+        found = token.objects()
+        strangers = [each for each in found if not each.label.startswith("strongroom-")]
+        if not strangers:
+            break
+        time.sleep(0.1)
+    assert strangers == []
+    assert {each.kind for each in found} <= {"Private Key Object", "Secret Key Object"}
 
 
 def test_a_holder_of_the_pin_cannot_read_a_key(pool, token, name):
