@@ -86,6 +86,12 @@ targets += room(
         "Domain", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "X509", "Operations", "Objects", "Access",
         "Keys", "Certificates",
     ])
+targets += room(
+    "ACME",
+    on: [
+        "Domain", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "X509", "Operations", "Objects", "Access",
+        "Keys", "Certificates",
+    ])
 targets += room("Login", on: ["Domain", "Threads", "Cryptography", "Barrier", "Identity", "Operations"])
 targets += room(
     "Management",
@@ -94,6 +100,7 @@ targets += room(
     ])
 // outside
 targets += room("HTTPSClient", on: ["Domain"], with: nio)
+targets += room("SMTPClient", on: ["Domain"], with: nio)
 // doors
 targets += room("HTTPServer", on: ["Domain", "Threads", "Operations", "Cryptography"], with: nio + nioHTTP2)
 targets += room("Automation", on: ["Domain", "Threads", "Store", "Barrier", "Operations"])
@@ -101,12 +108,13 @@ targets += room("Automation", on: ["Domain", "Threads", "Store", "Barrier", "Ope
 targets += room(
     "House",
     on: [
-        "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access",
+        "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access",
         "Operations",
-        "Objects", "Secrets", "Keys", "Notices", "Certificates", "Authorities", "Login", "Management", "HTTPServer",
+        "Objects", "Secrets", "Keys", "Notices", "Certificates", "Authorities", "ACME", "Login", "Management",
+        "HTTPServer",
         "Automation",
         "ProviderOpenSSL",
-        "ProviderPKCS11", "HTTPSClient",
+        "ProviderPKCS11", "HTTPSClient", "SMTPClient",
     ], with: nio)
 targets += [
     .executableTarget(
@@ -114,7 +122,8 @@ targets += [
         dependencies: [
             "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Access",
             "Identity", "Management",
-            "Operations", "HTTPServer", "Automation", "House", "Keys", "ProviderPKCS11", "HTTPSClient",
+            "Operations", "HTTPServer", "Automation", "House", "Keys", "ProviderPKCS11", "HTTPSClient", "ACME",
+            "SMTPClient",
         ] + nio + [argumentParser],
         swiftSettings: settings)
 ]

@@ -1,4 +1,5 @@
 import Access
+package import Barrier
 package import Certificates
 import Cryptography
 package import Domain
@@ -13,6 +14,7 @@ import X509
 /// certificate that has the issuer's own name.
 extension Authorities: IssuerConnector {
     package var providers: Set<String> { ["onpremiseca"] }
+    package var isElsewhere: Bool { false }
 
     /// - Returns: nil for a text that names nothing.
     private func reference(_ account: IssuerAccount, _ issuer: String, from vault: Vault) -> (Vault, ObjectName)? {
@@ -66,4 +68,9 @@ extension Authorities: IssuerConnector {
             return .issued(prepared.certificate, chain: prepared.chain, alongside: prepared.record)
         }
     }
+
+    /// Nothing outlives an order of this kind: it ends in the step that begins it.
+    package func abandon(_ state: [UInt8], _ vault: Vault, at now: Timestamp) throws(VaultError)
+        -> @Sendable (Transaction) throws(VaultError) -> Void
+    { { _ in } }
 }

@@ -15,16 +15,24 @@ package final class Automation: Sendable {
         }
     }
 
-    /// Duties of one tick, so that one tick cannot hold up the server.
-    private static let dutiesPerTick = 64
-    /// Looked at in one tick: more, so that duties the brake holds back do not hide the others.
+    /// Duties of one round, so that clock and brake are looked at again in time.
+    private static let dutiesPerRound = 256
+    /// Looked at in one round: more, so that duties the brake holds back do not hide the others.
     private static let lookedAt = 4_096
+    /// Duties that are worked on at once: they share the writer's syncs.
+    private static let atOnce = 8
+    /// Duties that wait for servers elsewhere at once: a server that hangs holds up nothing else.
+    private static let elsewhereAtOnce = 8
 
     /// 5 minutes after the first failure, twice as long after each further one, up to 6 hours.
     static func retryDelay(after failures: Int) -> Duration { .minutes(min(360, 5 << min(failures, 10))) }
 
     private let dispatcher: Dispatcher
     private let lane: Lane
+    private let own: DutyLanes
+    private let elsewhere: DutyLanes
+    /// Identifiers of the duties that are being worked on: what concerns one thing is done one after the other.
+    private let inProgress = Mutex<Set<String>>([])
     private let clocks: Clocks
     private let log: @Sendable (String) -> Void
     private let brake: Mutex<DestructionBrake>
@@ -35,14 +43,18 @@ package final class Automation: Sendable {
     private static let pauseKey = "automation/pause"
     private static let keepEvery: Duration = .minutes(10)
 
-    /// - Parameter lastSeen: the wall clock when this server last ran; nil at the first start.
+    /// - Parameters:
+    ///   - makeLane: for duties that are worked on at once.
+    ///   - lastSeen: the wall clock when this server last ran; nil at the first start.
     /// - Throws: `.integrity` when the record of a pause does not open.
     package init(
-        dispatcher: Dispatcher, lane: Lane, clocks: Clocks, lastSeen: Timestamp?,
-        log: @escaping @Sendable (String) -> Void
+        dispatcher: Dispatcher, lane: Lane, makeLane: @escaping @Sendable () throws(VaultError) -> Lane,
+        clocks: Clocks, lastSeen: Timestamp?, log: @escaping @Sendable (String) -> Void
     ) throws(VaultError) {
         self.dispatcher = dispatcher
         self.lane = lane
+        own = DutyLanes(most: Self.atOnce, make: makeLane)
+        elsewhere = DutyLanes(most: Self.elsewhereAtOnce, make: makeLane)
         self.clocks = clocks
         self.log = log
         brake = Mutex(
@@ -51,16 +63,26 @@ package final class Automation: Sendable {
             ))
     }
 
-    /// Ticks every second until cancelled.
+    /// Looks every second until cancelled, and at once again while more is due than one round does.
     package func run() async {
-        while !Task.isCancelled {
-            await tick()
-            try? await Task.sleep(for: .seconds(1))
+        await withDiscardingTaskGroup { tasks in
+            while !Task.isCancelled {
+                let isMore = await round { work in tasks.addTask { await work() } }
+                if !isMore { try? await Task.sleep(for: .seconds(1)) }
+            }
         }
     }
 
-    /// Fulfils what is due now.
+    /// Fulfils what is due now, what waits for servers elsewhere included.
     package func tick() async {
+        await withDiscardingTaskGroup { tasks in
+            _ = await round { work in tasks.addTask { await work() } }
+        }
+    }
+
+    /// - Parameter launch: begins what waits for servers elsewhere.
+    /// - Returns: whether more was due than was done.
+    private func round(launch: (@escaping @Sendable () async -> Void) -> Void) async -> Bool {
         let now = clocks.wall()
         let uptime = clocks.uptime()
         if let jump = brake.withLock({ $0.observe(wall: now, uptime: uptime) }) {
@@ -75,25 +97,62 @@ package final class Automation: Sendable {
         }
         await keepPause(uptime)
         do throws(VaultError) {
-            var performed = 0
             let (duties, damaged) = try Duty.due(at: now, in: lane.reader, limit: Self.lookedAt)
             for key in damaged where alarmed.withLock({ $0.insert(key).inserted }) {
                 try await dispatcher.raiseAlarm(
                     "RecordIntegrityAlarm", "The stored record '\(key)' was edited, moved, truncated or grafted.",
                     on: lane)
             }
-            for duty in duties where performed < Self.dutiesPerTick {
-                if dispatcher.destroys(duty), !brake.withLock({ $0.admit(uptime: uptime) }) { continue }
-                performed += 1
-                do throws(VaultError) {
-                    try await dispatcher.perform(duty, retryAt: now + Self.retryDelay(after: duty.failures), on: lane)
-                } catch {
-                    log("automation: \(duty.operation) failed and is put off: \(error.message)")
+            var own: [Duty] = []
+            for duty in duties where own.count < Self.dutiesPerRound {
+                guard inProgress.withLock({ $0.insert(duty.id).inserted }) else { continue }
+                if dispatcher.isElsewhere(duty) {
+                    guard let lane = try? elsewhere.take() else {
+                        finished(duty)
+                        continue
+                    }
+                    launch { [self] in
+                        await perform(duty, at: now, on: lane)
+                        elsewhere.giveBack(lane)
+                    }
+                } else if !dispatcher.destroys(duty) || brake.withLock({ $0.admit(uptime: uptime) }) {
+                    own.append(duty)
+                } else {
+                    finished(duty)
                 }
             }
+            await perform(own, at: now)
+            return own.count == Self.dutiesPerRound
         } catch {
             log("automation: the due index could not be read: \(error.message)")
+            return false
         }
+    }
+
+    private func finished(_ duty: Duty) { inProgress.withLock { _ = $0.remove(duty.id) } }
+
+    private func perform(_ duties: [Duty], at now: Timestamp) async {
+        let queue = DutyQueue(duties)
+        await withDiscardingTaskGroup { tasks in
+            for _ in 0..<min(duties.count, Self.atOnce) {
+                tasks.addTask { [self] in
+                    guard let lane = try? own.take() else { return }
+                    while let duty = queue.next() { await perform(duty, at: now, on: lane) }
+                    own.giveBack(lane)
+                }
+            }
+        }
+        // None could be done when no lane could be made.
+        while let duty = queue.next() { finished(duty) }
+    }
+
+    private func perform(_ duty: Duty, at now: Timestamp, on lane: Lane) async {
+        do throws(VaultError) {
+            try await dispatcher.perform(duty, retryAt: now + Self.retryDelay(after: duty.failures), on: lane)
+        } catch {
+            log("automation: \(duty.operation) failed and is put off: \(error.message)")
+        }
+        finished(duty)
     }
 
     // MARK: The pause outlives a restart

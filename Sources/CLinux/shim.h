@@ -2,12 +2,19 @@
 #define STRONGROOM_CLINUX_SHIM_H
 
 #include <pthread.h>
+#include <spawn.h>
 #include <sys/prctl.h>
 
 // Declared by glibc under _GNU_SOURCE only, which the importer does not set.
 extern int pthread_setname_np(pthread_t thread, const char *name);
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 
 static inline void strongroom_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+/// The new process has no descriptor from `from` on.
+static inline int strongroom_close_from(posix_spawn_file_actions_t *actions, int from) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, from);
+}
 
 /// Sleeps of this thread end at most this many nanoseconds late.
 static inline void strongroom_timer_slack(unsigned long nanoseconds) { prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0); }

@@ -88,6 +88,8 @@ struct PendingCertificate: Codable, Sendable {
     var statusDetails: String?
     /// Begun by the server itself; nil for no.
     var isRenewal: Bool?
+    /// The issuer is a server that is not ours; nil for no.
+    var isElsewhere: Bool?
 
     var tags: [ObjectRecord.Tag] { zip(tagNames, tagValues).map { ObjectRecord.Tag(name: $0, value: $1) } }
 

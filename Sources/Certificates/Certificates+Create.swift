@@ -80,7 +80,8 @@ extension Certificates {
             status: .inProgress, requestID: call.lane.newGUID(), request: request, issuer: policy.issuerName,
             issuerType: policy.issuer?.cty, version: version.value, key: key.encoded(), reusesKey: reuses != nil,
             isEnabled: input.isEnabled, tagNames: input.tags.map(\.name), tagValues: input.tags.map(\.value),
-            keepsOrder: input.keepsOrder, isRenewal: input.isRenewal ? true : nil)
+            keepsOrder: input.keepsOrder, isRenewal: input.isRenewal ? true : nil,
+            isElsewhere: try isElsewhere(policy, tables, in: reader) ? true : nil)
         let record = try policy.encoded()
         do throws(VaultError) {
             try await call.commit { transaction throws(VaultError) in
@@ -88,7 +89,7 @@ extension Certificates {
                 try tables.certificates.putCompanion(Self.policyCompanion, of: input.name, record, in: transaction)
                 try put(pending, of: input.name, tables, in: transaction)
                 if policy.isRenewable {
-                    try enrollDuty(input.name, tables.vault, at: now).schedule(in: transaction)
+                    try enrollDuty(pending, input.name, tables.vault, at: now).schedule(in: transaction)
                 }
             }
         } catch {
@@ -167,9 +168,19 @@ extension Certificates {
         }
     }
 
-    func enrollDuty(_ name: ObjectName, _ vault: Vault, at time: Timestamp) -> Duty {
+    private func isElsewhere(_ policy: CertificatePolicy, _ tables: Tables, in reader: any RecordReader)
+        throws(VaultError) -> Bool
+    {
+        guard policy.isRenewable, !policy.isSelfIssued,
+            let issuer = try issuer(named: policy.issuerName, tables.vault, in: reader)?.issuer
+        else { return false }
+        return connector(for: issuer.account.provider)?.isElsewhere ?? false
+    }
+
+    func enrollDuty(_ pending: PendingCertificate, _ name: ObjectName, _ vault: Vault, at time: Timestamp) -> Duty {
         Duty(
-            due: time, id: "certificate-enroll.\(vault.name).\(name.key)", operation: "CertificateEnroll",
+            due: time, id: "certificate-enroll.\(vault.name).\(name.key)",
+            operation: pending.isElsewhere == true ? "CertificateEnrollElsewhere" : "CertificateEnroll",
             vault: vault.name, parameters: ["certificate-name": name.spelling])
     }
 
@@ -184,8 +195,7 @@ extension Certificates {
         else { return NoContent() }
         call.concerns(objectID: tables.vault.url(of: "certificates") + input.name.spelling)
         guard !pending.cancellationRequested else {
-            pending.status = .cancelled
-            return try await close(pending, input.name, tables, call)
+            return try await giveUp(pending, input.name, tables, call)
         }
         let outcome =
             policy.isSelfIssued
@@ -200,12 +210,12 @@ extension Certificates {
                 return NoContent()
             } catch {
                 guard error.answer.status == 409 else { throw error }
-                return try await fail(pending, "Request rejected", error.message, input.name, tables, call)
+                return try await fail(pending, "Request rejected", error.message, input.name, tables, call) { _ in }
             }
         case .waiting(let time, let details, let state, let alongside):
             pending.connectorState = state
             pending.statusDetails = details
-            let (waiting, next) = (pending, enrollDuty(input.name, tables.vault, at: time))
+            let (waiting, next) = (pending, enrollDuty(pending, input.name, tables.vault, at: time))
             try await call.commit { transaction throws(VaultError) in
                 try alongside(transaction)
                 guard let current = try self.pending(of: input.name, tables, in: transaction),
@@ -217,8 +227,8 @@ extension Certificates {
                 try next.schedule(in: transaction)
             }
             return NoContent()
-        case .failed(let code, let reason):
-            return try await fail(pending, code, reason, input.name, tables, call)
+        case .failed(let code, let reason, let alongside):
+            return try await fail(pending, code, reason, input.name, tables, call, alongside: alongside)
         }
     }
 
@@ -252,25 +262,41 @@ extension Certificates {
     /// Ends an order that the issuer refused. A renewal is tried again later.
     private func fail(
         _ pending: PendingCertificate, _ code: String, _ reason: String, _ name: ObjectName, _ tables: Tables,
-        _ call: Call
+        _ call: Call, alongside: @escaping @Sendable (Transaction) throws(VaultError) -> Void
     ) async throws(VaultError) -> NoContent {
         var failed = pending
         failed.status = .failed
         failed.errorCode = code
         failed.errorMessage = reason
+        failed.connectorState = nil
         let (ended, now) = (failed, call.now)
         try await call.commit { transaction throws(VaultError) in
+            try alongside(transaction)
+            // Cancelled or begun anew meanwhile.
+            guard let current = try self.pending(of: name, tables, in: transaction),
+                current.requestID == ended.requestID, current.status == .inProgress
+            else { return }
             try put(ended, of: name, tables, in: transaction)
             if ended.isRenewal == true { try retryRenewal(name, reason, tables, at: now, in: transaction) }
         }
         return NoContent()
     }
 
-    private func close(_ pending: PendingCertificate, _ name: ObjectName, _ tables: Tables, _ call: Call)
+    private func giveUp(_ pending: PendingCertificate, _ name: ObjectName, _ tables: Tables, _ call: Call)
         async throws(VaultError) -> NoContent
     {
+        var cancelled = pending
+        cancelled.status = .cancelled
+        cancelled.connectorState = nil
+        let issuer = try issuer(named: pending.issuer, tables.vault, in: call.lane.reader)?.issuer
+        let abandon: (@Sendable (Transaction) throws(VaultError) -> Void)? =
+            if let state = pending.connectorState, let issuer, let connector = connector(for: issuer.account.provider) {
+                try connector.abandon(state, tables.vault, at: call.now)
+            } else { nil }
+        let ended = cancelled
         try await call.commit { transaction throws(VaultError) in
-            try put(pending, of: name, tables, in: transaction)
+            try abandon?(transaction)
+            try put(ended, of: name, tables, in: transaction)
         }
         return NoContent()
     }
@@ -325,7 +351,7 @@ extension Certificates {
         let (done, now) = (closed, call.now)
         let head = try await call.commit { transaction throws(VaultError) in
             guard let current = try self.pending(of: name, tables, in: transaction),
-                current.requestID == pending.requestID
+                current.requestID == pending.requestID, current.status == pending.status
             else { throw VaultError(.conflict, "The pending certificate was changed meanwhile. Try again.") }
             let head = try append(trio, to: name, tables, in: transaction)
             try put(done, of: name, tables, in: transaction)

@@ -259,9 +259,9 @@ extension Certificates {
                 try schedule(head, policy, tables, at: now, in: transaction)
                 // What was in progress goes on.
                 if policy.isRenewable,
-                    try pending(of: input.name, tables, in: transaction)?.status == .inProgress
+                    let pending = try pending(of: input.name, tables, in: transaction), pending.status == .inProgress
                 {
-                    try enrollDuty(input.name, tables.vault, at: now).schedule(in: transaction)
+                    try enrollDuty(pending, input.name, tables.vault, at: now).schedule(in: transaction)
                 }
             }
             return head

@@ -123,6 +123,8 @@ extension Certificates {
     package var operations: [any AnyOperation] {
         lifecycle + making + contactsAndIssuers + [
             Operation(scheduled: "CertificateEnroll", requires: .certificatesCreate, run: enroll),
+            Operation(
+                scheduled: "CertificateEnrollElsewhere", requires: .certificatesCreate, isElsewhere: true, run: enroll),
             Operation(scheduled: "CertificateRenew", requires: .certificatesCreate, run: renew),
             Operation(
                 scheduled: "CertificateNearExpiryEventGridNotification", requires: .certificatesRead,

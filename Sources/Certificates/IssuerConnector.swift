@@ -12,6 +12,9 @@ package protocol IssuerConnector: Sendable {
     /// The providers it serves, in lower case.
     var providers: Set<String> { get }
 
+    /// Whether it waits for a server that is not ours.
+    var isElsewhere: Bool { get }
+
     /// Judges the settings of an issuer before they are kept, for the caller who sets them.
     ///
     /// - Throws: `.badParameter`; `.forbiddenByRBAC` when the caller may not use the authority.
@@ -21,6 +24,12 @@ package protocol IssuerConnector: Sendable {
     ///
     /// - Throws: what the due index is to try again later.
     func enroll(_ order: IssuerOrder, _ call: Call) async throws(VaultError) -> IssuerOutcome
+
+    /// What ends an order that is given up, in the transaction that does so.
+    ///
+    /// - Parameter state: what the last step left.
+    func abandon(_ state: [UInt8], _ vault: Vault, at now: Timestamp) throws(VaultError)
+        -> @Sendable (Transaction) throws(VaultError) -> Void
 }
 
 /// How an issuer is reached. Its password is never shown.
@@ -66,5 +75,8 @@ package enum IssuerOutcome: Sendable {
         until: Timestamp, details: String?, state: [UInt8],
         alongside: @Sendable (Transaction) throws(VaultError) -> Void)
     /// The issuer refused for good.
-    case failed(code: String, reason: String)
+    ///
+    /// - Parameter alongside: written in the transaction that ends the order.
+    case failed(
+        code: String, reason: String, alongside: @Sendable (Transaction) throws(VaultError) -> Void = { _ in })
 }

@@ -17,6 +17,14 @@ package struct HTTPSClient: Sendable {
     package struct Answer: Sendable {
         package let status: Int
         package let body: [UInt8]
+        private let headers: HTTPHeaders
+
+        init(status: Int, headers: HTTPHeaders, body: [UInt8]) {
+            (self.status, self.headers, self.body) = (status, headers, body)
+        }
+
+        /// The first header of a name, in whatever case.
+        package func header(_ name: String) -> String? { headers.first(name: name) }
     }
 
     /// PEM bundle of the trusted authorities; nil for those of the system.
@@ -93,7 +101,11 @@ package struct HTTPSClient: Sendable {
             channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil)
             channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
         }
-        return try await promise.futureResult.get()
+        return try await withTaskCancellationHandler {
+            try await promise.futureResult.get()
+        } onCancel: {
+            promise.fail(Failure("the exchange was given up"))
+        }
     }
 
     /// What follows the authority of an address.
@@ -107,7 +119,7 @@ package struct HTTPSClient: Sendable {
 
         private let promise: EventLoopPromise<Answer>
         private let mostBytes: Int
-        private var status = 0
+        private var head: HTTPResponseHead?
         private var body: [UInt8] = []
 
         init(_ promise: EventLoopPromise<Answer>, mostBytes: Int) {
@@ -116,7 +128,7 @@ package struct HTTPSClient: Sendable {
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             switch unwrapInboundIn(data) {
-            case .head(let head): status = Int(head.status.code)
+            case .head(let head): self.head = head
             case .body(let bytes):
                 guard body.count + bytes.readableBytes <= mostBytes else {
                     promise.fail(Failure("the answer is longer than \(mostBytes) bytes"))
@@ -124,7 +136,8 @@ package struct HTTPSClient: Sendable {
                 }
                 body.append(contentsOf: bytes.readableBytesView)
             case .end:
-                promise.succeed(Answer(status: status, body: body))
+                guard let head else { return }
+                promise.succeed(Answer(status: Int(head.status.code), headers: head.headers, body: body))
             }
         }
 

@@ -131,17 +131,7 @@ struct ResponseWriter: Sendable {
     }
 
     /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` and a line break (RFC 9110 §5.6.7).
-    static func dateHeader(_ now: Timestamp) -> [UInt8] {
-        let days = now.epochSeconds.floorDivided(by: 86_400)
-        let date = CivilDate(daysSinceEpoch: days)
-        let time = now.epochSeconds - days * 86_400
-        let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][Int((days % 7 + 7) % 7)]
-        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-        func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        return Array(
-            "Date: \(weekday), \(two(date.day)) \(months[Int(date.month - 1)]) \(date.year) \(two(time / 3_600)):\(two(time / 60 % 60)):\(two(time % 60)) GMT\r\n"
-                .utf8)
-    }
+    static func dateHeader(_ now: Timestamp) -> [UInt8] { Array("Date: \(now.date(zone: "GMT"))\r\n".utf8) }
 }
 
 extension [UInt8] {

@@ -1,3 +1,4 @@
+import ACME
 package import Access
 package import Audit
 import Authorities
@@ -42,6 +43,7 @@ package final class House: Sendable {
     package let ownLane: Lane
     private let signingKeys: SigningKeys
     private let authorities: Authorities
+    private let acme: ACME
     private let pool: WorkPool
     private let hardware: HardwareSetup?
     private let generation: WorkPool
@@ -120,10 +122,12 @@ package final class House: Sendable {
                 paging: paging, engine: engine, work: keyWork, address: configuration.publicAddress,
                 vaults: { vaults.vault($0, .vault) }, allVaults: { vaults.all.filter { $0.service == .vault } })
             self.authorities = authorities
-            let notices = Notices(configuration.webhook.map { [.webhook: Self.webhook($0, engine, world.wall)] } ?? [:])
+            let notices = Notices(Self.channels(configuration, engine))
+            let acme = Self.acme(configuration, engine, keyWork)
+            self.acme = acme
             let certificates = Certificates(
-                paging: paging, backupKeys: backupKeys, engine: engine, work: keyWork, connectors: [authorities],
-                notices: notices)
+                paging: paging, backupKeys: backupKeys, engine: engine, work: keyWork,
+                connectors: [authorities, acme], notices: notices)
             let keys = Keys(
                 paging: paging, backupKeys: backupKeys, engine: engine,
                 work: keyWork,
@@ -147,7 +151,7 @@ package final class House: Sendable {
                     publicKey: try checkpointKey.publicKey()), kek: kek, sealByToken: hardware?.sealing)
             catalog = Catalog(
                 secrets.operations + keys.operations + certificates.operations + authorities.operations
-                    + notices.operations + login.operations + management.operations)
+                    + acme.operations + notices.operations + login.operations + management.operations)
             dispatcher = Dispatcher(
                 catalog: catalog, authority: authority, suffix: configuration.suffix,
                 subscription: instance.subscription,
@@ -158,7 +162,13 @@ package final class House: Sendable {
             ownLane = try Self.lane(
                 store, keyring, nil, authority, signingKeys, directory, access, engine, DirectWaker())
             automation = try Automation(
-                dispatcher: dispatcher, lane: ownLane, clocks: .init(wall: world.wall, uptime: world.uptime),
+                dispatcher: dispatcher, lane: ownLane,
+                makeLane: { () throws(VaultError) in
+                    do throws(HouseError) {
+                        return try Self.lane(
+                            store, keyring, nil, authority, signingKeys, directory, access, engine, DirectWaker())
+                    } catch { throw .unavailable("A lane for duties cannot be made.", cause: error.text) }
+                }, clocks: .init(wall: world.wall, uptime: world.uptime),
                 lastSeen: lastRecord,
                 log: world.log)
             try await reportFaults(reader, checkpointFile, chain)
@@ -201,9 +211,10 @@ package final class House: Sendable {
     /// What is served over plain HTTP; nil when there is no address for it.
     private var site: PublicSite? {
         guard configuration.publicAddress != nil else { return nil }
-        let authorities = authorities
+        let (authorities, acme) = (authorities, acme)
         return { request, lane, now throws(VaultError) in
-            try authorities.document(request, at: now, on: lane)
+            if let document = try acme.document(request, on: lane) { return document }
+            return try authorities.document(request, at: now, on: lane)
         }
     }
 
@@ -241,40 +252,6 @@ package final class House: Sendable {
         } catch {
             return .failure(
                 .unavailable("The keys cannot be fetched.", cause: "\(authority.keysURL): \(error.text)"))
-        }
-    }
-
-    /// Sends a notice as a signed POST; any answer of 200 to 299 takes it.
-    ///
-    /// - Source: the Standard Webhooks specification: `webhook-id`, `webhook-timestamp`, and `webhook-signature`, which is `v1,` and
-    ///   the base64 of HMAC-SHA-256 over id, time and body with dots between them.
-    private static func webhook(
-        _ webhook: HouseConfiguration.Webhook, _ engine: CryptoEngine, _ now: @escaping @Sendable () -> Timestamp
-    ) -> Notices.Send {
-        { message in
-            let time = String(now().epochSeconds)
-            let body = Array(message.body.utf8)
-            guard
-                let tag = try? engine.hmacSHA256(
-                    key: webhook.secret, Array("\(message.id).\(time).".utf8) + body)
-            else { return .failure(.internal("a notice could not be signed")) }
-            let client = HTTPSClient(caFile: webhook.caFile, mostBytes: 64 << 10, timeout: .seconds(10))
-            do throws(HTTPSClient.Failure) {
-                let answer = try await client.exchange(
-                    "POST", webhook.address,
-                    headers: [
-                        ("Content-Type", "application/json"), ("webhook-id", message.id), ("webhook-timestamp", time),
-                        ("webhook-signature", "v1," + Base64.encode(tag)),
-                    ], body: body)
-                guard (200..<300).contains(answer.status) else {
-                    throw HTTPSClient.Failure("it answered with status \(answer.status)")
-                }
-                return .success(())
-            } catch {
-                return .failure(
-                    .unavailable(
-                        "The receiver of notices did not take one.", cause: "\(webhook.address): \(error.text)"))
-            }
         }
     }
 

@@ -1,9 +1,11 @@
+package import ACME
 package import Audit
 package import Domain
 package import HTTPServer
 package import Keys
 package import Operations
 package import ProviderPKCS11
+package import SMTPClient
 package import StoreSQLite
 
 /// Everything that is decided outside the house: where it stands, what it is called, and the world it lives in.
@@ -34,8 +36,21 @@ package struct HouseConfiguration: Sendable {
     package var publicAddress: String?
     /// Where notices go; nil for nowhere.
     package var webhook: Webhook?
+    /// The mail server that takes notices for people; nil for none.
+    package var mail: SMTPClient.Configuration?
 
-    /// A receiver of notices, and the key by which it knows them to be ours.
+    /// Which ACME authorities may be asked.
+    package var acmeDirectories: [ACMESettings.Directory] = []
+    /// Who publishes records of the domain name system for their challenges; nil for nobody.
+    package var challengePublisher: Publisher?
+
+    package enum Publisher: Sendable {
+        /// Absolute path of a program.
+        case command(String)
+        case webhook(Webhook)
+    }
+
+    /// A receiver of calls, and the key by which it knows them to be ours.
     package struct Webhook: Sendable {
         let address: String
         let secret: SensitiveBytes

@@ -28,7 +28,42 @@ package struct Notice: Sendable {
         (self.recipients, self.time) = (recipients, time)
     }
 
+    /// The certificate's version.
     private var identifier: String { vault.url(of: "certificates") + name.spelling + "/" + version.description }
+
+    /// What a person is told.
+    var subject: String {
+        let certificate = "ertificate \(name) in vault \(vault.name)"
+        return switch kind {
+        case .nearExpiry: "C\(certificate) expires on \(Self.day(expires))"
+        case .expired: "C\(certificate) has expired"
+        case .renewalFailed: "Renewal of c\(certificate) failed"
+        }
+    }
+
+    var text: String {
+        let happened: String =
+            switch kind {
+            case .nearExpiry: "The certificate nears its end, and its policy says that you are to be told."
+            case .expired: "The certificate has expired."
+            case .renewalFailed:
+                "The certificate could not be renewed; the version below stays in use, and the renewal is tried again.\n\n"
+                    + "Reason:      \(reason)"
+            }
+        return """
+            \(happened)
+
+            Certificate: \(identifier)
+            Not before:  \(Timestamp(epochSeconds: notBefore).date(zone: "GMT"))
+            Not after:   \(Timestamp(epochSeconds: expires).date(zone: "GMT"))
+
+            You get this mail because you are a certificate contact of the vault '\(vault.name)'.
+
+            """
+    }
+
+    private static func day(_ seconds: Int64) -> String { String(Timestamp(epochSeconds: seconds).iso8601.prefix(10)) }
+
     /// An event in the Event Grid schema of the service; a failed renewal is an event of this server.
     ///
     /// - Source: Azure Event Grid, "Azure Key Vault as Event Grid source".

@@ -3,22 +3,34 @@ package import Domain
 import FoundationEssentials
 package import Operations
 
-/// Tells programs what happened: by webhook, at least once, tried again until it is taken or a week old.
+/// Tells programs and people what happened, by webhook and by mail: at least once, tried again until it is taken or a week old.
 ///
-/// A notice is written in the transaction that gives cause for it, once for each channel, so that a channel that fails holds up no
-/// other and repeats nothing of it.
+/// A notice is written in the transaction that gives cause for it, once for each channel and each recipient, so that one that fails holds
+/// up no other and repeats nothing of it.
 package struct Notices: Sendable {
-    package enum Channel: String, Sendable, Codable { case webhook }
+    package enum Channel: String, Sendable, Codable { case webhook, mail }
 
     /// What goes out on a channel.
     package struct Message: Codable, Sendable {
         package let id: String
+        /// JSON for programs, plain text for people.
         package let body: String
         /// Seconds since 1970.
         package let created: Int64
+        /// Of a mail.
+        package var recipient: String?
+        package var subject: String?
     }
 
-    package typealias Send = @Sendable (Message) async -> Result<Void, VaultError>
+    package enum Outcome: Sendable {
+        case delivered
+        /// It will never be taken.
+        case refused(String)
+        /// It is tried again.
+        case failed(String)
+    }
+
+    package typealias Send = @Sendable (Message) async -> Outcome
 
     private let channels: [Channel: Send]
 
@@ -29,25 +41,38 @@ package struct Notices: Sendable {
 
     private static func key(_ channel: Channel, _ id: String) -> String { "notice/\(channel.rawValue)/\(id)" }
 
-    /// Writes a notice down for every channel that can take it.
+    /// Writes a notice down for every channel and recipient.
     package func announce(_ notice: Notice, in transaction: Transaction) throws(VaultError) {
         let id =
             "\(notice.kind.rawValue).\(notice.vault.name).\(notice.name.key).\(notice.version).\(notice.time.epochSeconds)"
-        for channel in channels.keys {
-            let message = Message(
-                id: id, body: String(decoding: notice.event(id: id), as: UTF8.self),
-                created: notice.time.epochSeconds)
-            guard let bytes = try? JSONEncoder().encode(message) else { throw .internal("a notice was not encoded") }
-            try transaction.put([1] + Array(bytes), at: Self.key(channel, id), in: .system)
-            try Duty(
-                due: notice.time, id: "notice.\(channel.rawValue).\(id)", operation: "NoticeSend",
-                vault: notice.vault.name, parameters: ["channel": channel.rawValue, "notice": id]
-            ).schedule(in: transaction)
+        let created = notice.time.epochSeconds
+        if channels[.webhook] != nil {
+            let body = String(decoding: notice.event(id: id), as: UTF8.self)
+            try put(Message(id: id, body: body, created: created), .webhook, notice, in: transaction)
+        }
+        if channels[.mail] != nil {
+            for (index, recipient) in notice.recipients.enumerated() {
+                try put(
+                    Message(
+                        id: "\(id).\(index)", body: notice.text, created: created, recipient: recipient,
+                        subject: notice.subject), .mail, notice, in: transaction)
+            }
         }
     }
 
+    private func put(_ message: Message, _ channel: Channel, _ notice: Notice, in transaction: Transaction)
+        throws(VaultError)
+    {
+        guard let bytes = try? JSONEncoder().encode(message) else { throw .internal("a notice was not encoded") }
+        try transaction.put([1] + Array(bytes), at: Self.key(channel, message.id), in: .system)
+        try Duty(
+            due: notice.time, id: "notice.\(channel.rawValue).\(message.id)", operation: "NoticeSend",
+            vault: notice.vault.name, parameters: ["channel": channel.rawValue, "notice": message.id]
+        ).schedule(in: transaction)
+    }
+
     package var operations: [any AnyOperation] {
-        [Operation(scheduled: "NoticeSend", requires: .certificatesRead, run: send)]
+        [Operation(scheduled: "NoticeSend", requires: .certificatesRead, isElsewhere: true, run: send)]
     }
 
     private struct SendNotice: OperationInput {
@@ -69,13 +94,21 @@ package struct Notices: Sendable {
         guard bytes.first == 1,
             let message = try? JSONDecoder().decode(Message.self, from: Data(bytes.dropFirst()))
         else { throw .integrity(record: key) }
-        call.concerns(objectID: "notice/\(input.channel.rawValue)/\(input.id)")
+        call.concerns(objectID: key)
         if call.now.epochSeconds - message.created > Self.keptFor {
             call.note(
-                itemNamed: "NoticeSend", objectID: "notice/\(input.channel.rawValue)/\(input.id)", status: 504,
+                itemNamed: "NoticeSend", objectID: key, status: 504,
                 description: "The notice could not be delivered for a week and is given up.", grant: nil)
         } else if let channel = channels[input.channel] {
-            try await channel(message).get()
+            switch await channel(message) {
+            case .delivered: break
+            case .refused(let reason):
+                call.note(
+                    itemNamed: "NoticeSend", objectID: key, status: 422,
+                    description: "The notice is refused for good and is given up: \(reason)", grant: nil)
+            case .failed(let reason):
+                throw .unavailable("The receiver of notices did not take one.", cause: reason)
+            }
         }
         // A channel that was taken out of the configuration takes its notices with it.
         try await call.commit { transaction throws(VaultError) in try transaction.remove(key) }

@@ -134,6 +134,9 @@ package final class Dispatcher: Sendable {
     /// Whether a duty removes what cannot be had back.
     package func destroys(_ duty: Duty) -> Bool { catalog.operation(named: duty.operation)?.destroys ?? true }
 
+    /// Whether a duty waits for a server that is not ours.
+    package func isElsewhere(_ duty: Duty) -> Bool { catalog.operation(named: duty.operation)?.isElsewhere ?? false }
+
     /// Leaves a record that belongs to no call: an alarm of the server itself.
     ///
     /// - Parameter body: what is to be written with it.

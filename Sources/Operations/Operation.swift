@@ -58,6 +58,7 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
     package let status: UInt16
     package let bodyLimit: Int
     package let destroys: Bool
+    package let isElsewhere: Bool
     private let run: @Sendable (Input, Call) async throws(VaultError) -> Output
 
     /// - Parameters:
@@ -81,14 +82,17 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
         self.status = status
         self.bodyLimit = bodyLimit
         destroys = false
+        isElsewhere = false
         self.run = run
     }
 
     /// A duty that falls due: dispatched by name, without a route, otherwise equal.
     ///
-    /// - Parameter destroys: it removes what cannot be had back, so that a wrong clock must not hurry it.
+    /// - Parameters:
+    ///   - destroys: it removes what cannot be had back, so that a wrong clock must not hurry it.
+    ///   - isElsewhere: it waits for a server that is not ours, so that others must not wait for it.
     package init(
-        scheduled name: String, requires permission: Permission, destroys: Bool = false,
+        scheduled name: String, requires permission: Permission, destroys: Bool = false, isElsewhere: Bool = false,
         run: @escaping @Sendable (Input, Call) async throws(VaultError) -> Output
     ) {
         self.name = name
@@ -100,6 +104,7 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
         status = 200
         bodyLimit = 0
         self.destroys = destroys
+        self.isElsewhere = isElsewhere
         self.run = run
     }
 
@@ -120,6 +125,7 @@ package protocol AnyOperation: Sendable {
     var status: UInt16 { get }
     var bodyLimit: Int { get }
     var destroys: Bool { get }
+    var isElsewhere: Bool { get }
 
     func respond(_ request: Request, _ call: Call) async throws(VaultError) -> Response
 }

@@ -30,6 +30,16 @@ struct Dev: AsyncParsableCommand {
         help: "An attestation authority to trust for key release, ISSUER or ISSUER,CA_FILE; may be repeated.")
     var authorities: [String] = []
 
+    @Option(
+        name: .customLong("acme-directory"),
+        help: "The directory of an ACME authority that may be asked, URL or URL,CA_FILE; may be repeated.")
+    var directories: [String] = []
+
+    @Option(
+        name: .customLong("acme-dns-command"),
+        help: "A program that publishes records for ACME: present|remove NAME VALUE.")
+    var publisher: String?
+
     func run() async throws {
         let names = try (vaults.isEmpty ? ["demo"] : vaults).map { text in
             guard let name = VaultName(text) else {
@@ -48,12 +58,18 @@ struct Dev: AsyncParsableCommand {
             throw CommandFailure.usage("--suffix must be a host name such as localhost")
         }
 
+        let allowed = try directories.map { try ACMEConfiguration.Directory.parse($0) }
+        if let publisher {
+            try ACMEConfiguration.requireProgram(publisher) { CommandFailure.usage("--acme-dns-command: \($0)") }
+        }
         let trusted = try authorities.map { try AttestationSetting.parse($0) }
 
         let engine = try CryptoEngine()
         let folder = try DataFolder(creating: data)
         var configuration = HouseConfiguration(folder: folder.path, suffix: suffix.lowercased(), publicPort: port)
         configuration.attestationAuthorities = trusted
+        configuration.acmeDirectories = allowed
+        configuration.challengePublisher = publisher.map { .command($0) }
         configuration.publicAddress = "http://pki.\(configuration.authoritySuffix)"
         configuration.vaults =
             names.map { .init(name: $0, sku: .premium) } + pools.map { .init(name: $0, service: .managedHSM) }

@@ -26,7 +26,8 @@ struct Serve: AsyncParsableCommand {
             pools [{name, retentionDays, purgeProtection, administrators: [object ids]}],
             hsm {module, tokenLabel, pin: "stdin" | "fd:N" | "credential:NAME", sessions},
             attestation [{issuer, keysURL, caFile}], crypto {fips: "off" | "required"}, audit {durability: "synced" | "written"},
-            pki {address, port}, notices {webhook, secret, caFile}.
+            pki {address, port}, notices {webhook, secret, caFile, mail {server, port, security: "starttls" | "tls" | "none",
+            user, password, from, caFile}}, acme {directories [{url, caFile}], dns {command | webhook, secret, caFile}}.
             The certificate files are read again when they change, and on SIGHUP.
             """)
 
@@ -42,7 +43,9 @@ struct Serve: AsyncParsableCommand {
         // The passphrase comes first where both come from standard input.
         let passphrase = try unsealing.readPassphrase()
         configuration.token = try settings.token()
-        configuration.webhook = try settings.webhook()
+        configuration.webhook = try settings.notices?.receiver()
+        configuration.mail = try settings.notices?.mailServer(greeting: settings.suffix)
+        configuration.challengePublisher = try settings.acme?.publisher()
         let kek = try unsealing.kek(passphrase, token: configuration.token, engine: engine)
         let house = try await openHouse(configuration, store: store, engine: engine, kek: kek)
         for pool in settings.vaults where pool.service == .managedHSM {

@@ -27,6 +27,7 @@ struct Settings: Sendable {
     var isFIPSRequired = false
     var pki: PKI?
     var notices: NoticeSettings?
+    var acme: ACMEConfiguration?
     var tenant: GUID?
     var subscription: GUID?
     var resourceGroup = "strongroom"
@@ -48,14 +49,6 @@ struct Settings: Sendable {
         let address: String
         /// What the server listens on for it.
         let port: Int
-    }
-
-    /// Whom the server tells of certificates that near their end.
-    struct NoticeSettings: Decodable, Sendable {
-        let webhook: String
-        /// Where the key of the signatures is read: as a passphrase.
-        let secret: String
-        let caFile: String?
     }
 
     /// - Throws: with status 78 and the member at fault.
@@ -96,6 +89,7 @@ struct Settings: Sendable {
         }
         pki = content.pki
         notices = content.notices
+        acme = content.acme
         tenant = content.tenant
         subscription = content.subscription
         resourceGroup = content.resourceGroup ?? resourceGroup
@@ -159,14 +153,6 @@ struct Settings: Sendable {
         do throws(CryptoError) { return try Token(configuration) } catch {
             throw CommandFailure(HouseError(error).text)
         }
-    }
-
-    /// Where notices go; the key of their signatures is read now.
-    func webhook() throws -> HouseConfiguration.Webhook? {
-        guard let notices else { return nil }
-        return HouseConfiguration.Webhook(
-            address: notices.webhook, secret: try Passphrase.read(notices.secret, named: "notices.secret"),
-            caFile: notices.caFile)
     }
 
     private mutating func override(with environment: [String: String]) throws {
@@ -235,14 +221,8 @@ struct Settings: Sendable {
                 throw Self.wrong("pki.port", "it must be from 1 to 65535 and not that of listen.port")
             }
         }
-        if let notices {
-            guard AttestationSetting.isAddress(notices.webhook) else {
-                throw Self.wrong("notices.webhook", "it must be an https address")
-            }
-            if let file = notices.caFile, access(file, R_OK) != 0 {
-                throw Self.wrong("notices.caFile", "the file '\(file)' cannot be read")
-            }
-        }
+        try notices?.validate()
+        try acme?.validate()
         var status = stat()
         guard stat(privateKey, &status) == 0 else {
             throw Self.wrong("tls.privateKey", "the file '\(privateKey)' cannot be read")
@@ -264,6 +244,7 @@ struct Settings: Sendable {
         configuration.vaults = vaults
         configuration.attestationAuthorities = attestation
         configuration.publicAddress = pki?.address
+        configuration.acmeDirectories = acme?.allowed ?? []
         configuration.committer.syncsReads = auditDurability == "synced"
         return configuration
     }
@@ -276,7 +257,7 @@ struct Settings: Sendable {
             }
     }
 
-    private static func wrong(_ name: String, _ reason: String) -> CommandFailure {
+    static func wrong(_ name: String, _ reason: String) -> CommandFailure {
         .configuration("\(name) in the configuration is wrong: \(reason)")
     }
 
@@ -339,7 +320,10 @@ extension Settings {
             "hsm.pin",
             "hsm.sessions", "attestation", "attestation.issuer", "attestation.keysURL", "attestation.caFile", "crypto",
             "crypto.fips", "audit", "audit.durability", "pki", "pki.address", "pki.port", "notices", "notices.webhook",
-            "notices.secret", "notices.caFile",
+            "notices.secret", "notices.caFile", "notices.mail", "notices.mail.server", "notices.mail.port",
+            "notices.mail.security", "notices.mail.user", "notices.mail.password", "notices.mail.from",
+            "notices.mail.caFile", "acme", "acme.directories", "acme.directories.url", "acme.directories.caFile",
+            "acme.dns", "acme.dns.command", "acme.dns.webhook", "acme.dns.secret", "acme.dns.caFile",
         ]
         let dataFolder: String
         let suffix: String
@@ -358,6 +342,7 @@ extension Settings {
         let audit: Audit?
         let pki: PKI?
         let notices: NoticeSettings?
+        let acme: ACMEConfiguration?
     }
 
     /// The names of all members of a JSON text, as paths; elements of an array count as the array.
