@@ -53,7 +53,7 @@ package final class Automation: Sendable {
     ) throws(VaultError) {
         self.dispatcher = dispatcher
         self.lane = lane
-        own = DutyLanes(most: Self.atOnce, make: makeLane)
+        own = DutyLanes(most: Self.atOnce - 1, make: makeLane)
         elsewhere = DutyLanes(most: Self.elsewhereAtOnce, make: makeLane)
         self.clocks = clocks
         self.log = log
@@ -134,16 +134,16 @@ package final class Automation: Sendable {
     private func perform(_ duties: [Duty], at now: Timestamp) async {
         let queue = DutyQueue(duties)
         await withDiscardingTaskGroup { tasks in
-            for _ in 0..<min(duties.count, Self.atOnce) {
+            // A few duties need no company.
+            for _ in 0..<min(duties.count / 4, Self.atOnce - 1) {
                 tasks.addTask { [self] in
                     guard let lane = try? own.take() else { return }
                     while let duty = queue.next() { await perform(duty, at: now, on: lane) }
                     own.giveBack(lane)
                 }
             }
+            while let duty = queue.next() { await perform(duty, at: now, on: lane) }
         }
-        // None could be done when no lane could be made.
-        while let duty = queue.next() { finished(duty) }
     }
 
     private func perform(_ duty: Duty, at now: Timestamp, on lane: Lane) async {

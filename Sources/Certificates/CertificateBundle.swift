@@ -42,8 +42,21 @@ struct CertificateBundle: OperationOutput {
         bundle.member("cer", Base64.encode(certificate.der))
         ObjectJSON.writeAttributes(record.attributes, vault, version, to: &bundle)
         ObjectJSON.writeTags(record.tags ?? [], to: &bundle)
+        if version >= .v7_6preview2 { bundle.member("preserveCertOrder", certificate.keepsOrder) }
         if let policy { bundle.object("policy") { policy.write(id: "\(base)\(name)/policy", to: &$0) } }
         if hasPending { bundle.object("pending") { $0.member("id", "\(base)\(name)/pending") } }
+    }
+}
+
+/// `{"x5c":[…]}`
+struct ChainOutput: OperationOutput {
+    /// DER.
+    let certificates: [[UInt8]]
+
+    func response(_ call: Call) -> Response {
+        .json { json in
+            json.array("x5c") { list in for certificate in certificates { list.string(Base64.encode(certificate)) } }
+        }
     }
 }
 
@@ -66,7 +79,7 @@ struct PendingOutput: OperationOutput {
     var status: UInt16 = 200
 
     func response(_ call: Call) -> Response {
-        var response = Response.json(status) { pending.write(name: name, vault: vault, to: &$0) }
+        var response = Response.json(status) { pending.write(name: name, vault: vault, to: &$0, call.apiVersion) }
         guard status == 202 || pending.status == .inProgress else { return response }
         response.headers.append(("Retry-After", "10"))
         if status == 202 {
@@ -97,7 +110,8 @@ struct CertificateList: OperationOutput {
         let name: ObjectName
         var version: ObjectVersion?
         let record: ObjectRecord
-        let certificate: CertificateVersion
+        /// Nil while the first one is being made.
+        let certificate: CertificateVersion?
         var deleted: DeletedObject?
 
         init(_ name: ObjectName, _ record: ObjectRecord, version: ObjectVersion? = nil, deleted: DeletedObject? = nil)
@@ -108,6 +122,17 @@ struct CertificateList: OperationOutput {
             self.version = version
             self.deleted = deleted
             certificate = try CertificateVersion(record)
+        }
+
+        /// A certificate whose first version is being made.
+        init(_ name: ObjectName, _ pending: PendingCertificate) {
+            self.name = name
+            record = ObjectRecord(
+                version: ObjectVersion(pending.version),
+                attributes: ObjectAttributes(
+                    isEnabled: pending.isEnabled, notBefore: nil, expires: nil, created: pending.created ?? 0,
+                    updated: pending.created ?? 0), tags: pending.tags, payload: [])
+            certificate = nil
         }
     }
 
@@ -126,7 +151,7 @@ struct CertificateList: OperationOutput {
 
     private func write(_ item: Item, _ version: APIVersion, to writer: inout JSONWriter) {
         writer.member("id", plain: vault.url(of: "certificates"), item.name.spelling, item.version)
-        writer.member("x5t", Base64.encodeURL(item.certificate.thumbprint))
+        if let certificate = item.certificate { writer.member("x5t", Base64.encodeURL(certificate.thumbprint)) }
         writer.member("subject", "")
         if let deleted = item.deleted {
             ObjectJSON.writeAttributes(item.record.attributes, vault, version, to: &writer)

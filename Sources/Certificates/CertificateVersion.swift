@@ -13,10 +13,14 @@ package struct CertificateVersion: Sendable {
     /// SHA-1 of the DER, for clients.
     package let thumbprint: [UInt8]
     package let subject: String
+    /// Whether who brought the chain asked for its order to stay.
+    let keepsOrder: Bool
 
     private static let format: UInt8 = 1
+    private static let orderedFormat: UInt8 = 2
 
-    init(_ certificate: Certificate, chain: [Certificate], engine: CryptoEngine) throws(CryptoError) {
+    init(_ certificate: Certificate, chain: [Certificate], keepsOrder: Bool, engine: CryptoEngine) throws(CryptoError) {
+        self.keepsOrder = keepsOrder
         der = certificate.der
         self.chain = chain.map(\.der)
         thumbprint = try engine.sha1(certificate.der)
@@ -25,7 +29,7 @@ package struct CertificateVersion: Sendable {
 
     func encoded() -> [UInt8] {
         var writer = ByteWriter(reserving: der.count + 256)
-        writer.byte(Self.format)
+        writer.byte(keepsOrder ? Self.orderedFormat : Self.format)
         writer.blob(der)
         writer.integer(UInt16(chain.count))
         for certificate in chain { writer.blob(certificate) }
@@ -43,9 +47,12 @@ package struct CertificateVersion: Sendable {
 
     private init?(payload: [UInt8]) {
         var reader = ByteReader(payload)
-        guard reader.byte() == Self.format, let der = reader.blob(), let count = reader.integer(UInt16.self) else {
+        guard let format = reader.byte(), format == Self.format || format == Self.orderedFormat,
+            let der = reader.blob(), let count = reader.integer(UInt16.self)
+        else {
             return nil
         }
+        keepsOrder = format == Self.orderedFormat
         self.der = Array(der)
         var chain: [[UInt8]] = []
         for _ in 0..<count {
@@ -88,12 +95,14 @@ struct PendingCertificate: Codable, Sendable {
     var statusDetails: String?
     /// Begun by the server itself; nil for no.
     var isRenewal: Bool?
+    /// Seconds since 1970; absent in what was written before it was kept.
+    var created: Int64?
     /// The issuer is a server that is not ours; nil for no.
     var isElsewhere: Bool?
 
     var tags: [ObjectRecord.Tag] { zip(tagNames, tagValues).map { ObjectRecord.Tag(name: $0, value: $1) } }
 
-    func write(name: ObjectName, vault: Vault, to writer: inout JSONWriter) {
+    func write(name: ObjectName, vault: Vault, to writer: inout JSONWriter, _ version: APIVersion) {
         let base = vault.url(of: "certificates") + name.spelling
         writer.member("id", base + "/pending")
         writer.object("issuer") { issuer in
@@ -117,6 +126,7 @@ struct PendingCertificate: Codable, Sendable {
                 error.member("message", errorMessage ?? "")
             }
         }
+        if version >= .v7_6preview2 { writer.member("preserveCertOrder", keepsOrder) }
         writer.member("request_id", ObjectVersion(requestID).description)
     }
 }

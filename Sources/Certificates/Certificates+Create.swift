@@ -22,6 +22,8 @@ extension Request {
 struct CreateCertificate: OperationInput {
     let name: ObjectName
     let policy: CertificatePolicy?
+    /// Of the policy, in place of one.
+    let template: ObjectName?
     let isEnabled: Bool
     let tags: [ObjectRecord.Tag]
     let keepsOrder: Bool
@@ -31,6 +33,7 @@ struct CreateCertificate: OperationInput {
     init(_ request: Request) throws(VaultError) {
         struct Body: Decodable {
             let policy: CertificatePolicy?
+            let template: String?
             let attributes: AttributeParameters?
             let tags: TagParameters?
             let preserveCertOrder: Bool?
@@ -39,6 +42,10 @@ struct CreateCertificate: OperationInput {
         let body = try Body.fromJSON(request.body)
         try body.tags?.validate(longest: 256)
         policy = body.policy
+        template = try body.template.map { text throws(VaultError) in try ObjectName(templateNamed: text) }
+        guard policy == nil || template == nil else {
+            throw .badParameter("A certificate is made by a policy or by a template, not by both.")
+        }
         isEnabled = body.attributes?.enabled ?? true
         tags = body.tags?.sorted ?? []
         keepsOrder = body.preserveCertOrder ?? false
@@ -48,6 +55,7 @@ struct CreateCertificate: OperationInput {
     init(renewing name: ObjectName, isEnabled: Bool, tags: [ObjectRecord.Tag]) {
         (self.name, self.isEnabled, self.tags) = (name, isEnabled, tags)
         policy = nil
+        template = nil
         keepsOrder = false
         isRenewal = true
     }
@@ -64,10 +72,13 @@ extension Certificates {
         let reader = call.lane.reader
         try requireFree(input.name, tables, in: reader)
         let stored = try policy(of: input.name, tables, in: reader)
-        guard let wanted = input.policy ?? stored else {
+        let chosen = try input.template.map { name throws(VaultError) in
+            try requiredTemplate(name, tables.vault, in: reader).policy
+        }
+        guard let wanted = input.policy ?? chosen ?? stored else {
             throw .badParameter("A policy is needed to create the first version of a certificate.")
         }
-        let policy = wanted.completed(at: now.epochSeconds)
+        let policy = try wanted.filled(in: input.name, tables.vault).completed(at: now.epochSeconds)
         try policy.validate(in: tables.vault)
         try requireIssuer(policy, tables, in: reader)
         let version = call.lane.newVersion()
@@ -80,7 +91,7 @@ extension Certificates {
             status: .inProgress, requestID: call.lane.newGUID(), request: request, issuer: policy.issuerName,
             issuerType: policy.issuer?.cty, version: version.value, key: key.encoded(), reusesKey: reuses != nil,
             isEnabled: input.isEnabled, tagNames: input.tags.map(\.name), tagValues: input.tags.map(\.value),
-            keepsOrder: input.keepsOrder, isRenewal: input.isRenewal ? true : nil,
+            keepsOrder: input.keepsOrder, isRenewal: input.isRenewal ? true : nil, created: now.epochSeconds,
             isElsewhere: try isElsewhere(policy, tables, in: reader) ? true : nil)
         let record = try policy.encoded()
         do throws(VaultError) {
@@ -347,7 +358,7 @@ extension Certificates {
         closed.statusDetails = nil
         let trio = try trio(
             ObjectVersion(pending.version), try keyRecord(pending), certificate, chain, policy,
-            isEnabled: pending.isEnabled, tags: pending.tags, at: call.now)
+            isEnabled: pending.isEnabled, tags: pending.tags, keepsOrder: pending.keepsOrder, at: call.now)
         let (done, now) = (closed, call.now)
         let head = try await call.commit { transaction throws(VaultError) in
             guard let current = try self.pending(of: name, tables, in: transaction),
@@ -372,7 +383,7 @@ extension Certificates {
 
     func trio(
         _ version: ObjectVersion, _ key: KeyVersion, _ certificate: Certificate, _ chain: [Certificate],
-        _ policy: CertificatePolicy, isEnabled: Bool, tags: [ObjectRecord.Tag], at now: Timestamp
+        _ policy: CertificatePolicy, isEnabled: Bool, tags: [ObjectRecord.Tag], keepsOrder: Bool, at now: Timestamp
     ) throws(VaultError) -> Trio {
         let attributes = ObjectAttributes(
             isEnabled: isEnabled, notBefore: certificate.notBefore.epochSeconds,
@@ -382,7 +393,8 @@ extension Certificates {
             return Trio(
                 certificate: ObjectRecord(
                     version: version, attributes: attributes, tags: tags,
-                    payload: try CertificateVersion(certificate, chain: chain, engine: engine).encoded()),
+                    payload: try CertificateVersion(certificate, chain: chain, keepsOrder: keepsOrder, engine: engine)
+                        .encoded()),
                 key: ObjectRecord(
                     version: version, attributes: attributes, tags: tags.isEmpty ? nil : tags, payload: key.encoded()),
                 secret: ObjectRecord(
@@ -397,7 +409,11 @@ extension Certificates {
     {
         try requireParts(name, tables, in: transaction)
         _ = try tables.keys.append(trio.key, to: name, in: transaction)
-        _ = try tables.secrets.append(trio.secret, to: name, in: transaction)
+        var secret = trio.secret
+        if let before = try tables.secrets.head(name, in: transaction)?.current.version {
+            secret.payload = try SecretValue(secret).following(before).encoded()
+        }
+        _ = try tables.secrets.append(secret, to: name, in: transaction)
         return try tables.certificates.append(trio.certificate, to: name, in: transaction)
     }
 }

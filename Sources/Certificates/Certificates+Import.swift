@@ -162,7 +162,8 @@ extension Certificates {
             type: type, operations: policy.keyOperations, material: material, origin: .imported, isManaged: true)
         let chain = input.keepsOrder ? content.chain : ordered(content.chain, from: content.certificate)
         let trio = try trio(
-            version, key, content.certificate, chain, policy, isEnabled: input.isEnabled, tags: input.tags, at: now)
+            version, key, content.certificate, chain, policy, isEnabled: input.isEnabled, tags: input.tags,
+            keepsOrder: input.keepsOrder, at: now)
         let record = try policy.encoded()
         do throws(VaultError) {
             let head = try await call.commit { transaction throws(VaultError) in

@@ -52,8 +52,17 @@ struct UpdatePolicy: OperationInput {
 
 struct ListCertificates: OperationInput {
     let page: Paging.Page
+    /// Whether those whose first version is being made are shown too.
+    let includesPending: Bool
 
-    init(_ request: Request) throws(VaultError) { page = try Paging.Page(request) }
+    init(_ request: Request) throws(VaultError) {
+        page = try Paging.Page(request)
+        switch try request.query.value("includepending")?.lowercased() {
+        case nil, "false": includesPending = false
+        case "true": includesPending = true
+        default: throw .badParameter("The includePending query parameter must be true or false.")
+        }
+    }
 }
 
 struct ListCertificateVersions: OperationInput {
@@ -75,6 +84,14 @@ extension Certificates {
         return try CertificateBundle(
             tables.vault, head.name, record, policy: try policy(of: input.name, tables, in: call.lane.reader),
             hasPending: try pending(of: input.name, tables, in: call.lane.reader) != nil)
+    }
+
+    /// The chain of a version, the leaf first. Of this server; the service shows it in the secret only.
+    func getChain(_ input: VersionedCertificate, _ call: Call) async throws(VaultError) -> ChainOutput {
+        let tables = try tables(call)
+        let (_, record) = try tables.certificates.record(input.name, version: input.version, in: call.lane.reader)
+        let version = try CertificateVersion(record)
+        return ChainOutput(certificates: [version.der] + version.chain)
     }
 
     /// Changes whether a version is enabled, with its key and secret, and its tags.
@@ -157,15 +174,45 @@ extension Certificates {
     func list(_ input: ListCertificates, _ call: Call) async throws(VaultError) -> CertificateList {
         let tables = try tables(call)
         let marker = try paging.marker(input.page, list: "certificates", in: tables.vault)
-        var heads = try tables.certificates.heads(after: marker, limit: input.page.size + 1, in: call.lane.reader)
+        let limit = input.page.size + 1
+        var items = try tables.certificates.heads(after: marker, limit: limit, in: call.lane.reader).mapTyped {
+            head throws(VaultError) in try CertificateList.Item(head.name, head.current)
+        }
+        if input.includesPending {
+            let last = items.count == limit ? items.last?.name.key : nil
+            items += try beginnings(after: marker, upTo: last, limit: limit, tables, in: call.lane.reader)
+            items.sort { $0.name.key < $1.name.key }
+            items = Array(items.prefix(limit))
+        }
         let link = try paging.next(
-            after: &heads, page: input.page, path: "/certificates", list: "certificates", in: tables.vault,
+            after: &items, page: input.page, path: "/certificates",
+            query: input.includesPending ? "&includePending=true" : "", list: "certificates", in: tables.vault,
             call.apiVersion
         ) { $0.name.key }
-        return CertificateList(
-            vault: tables.vault,
-            items: try heads.mapTyped { head throws(VaultError) in try CertificateList.Item(head.name, head.current) },
-            nextLink: link)
+        return CertificateList(vault: tables.vault, items: items, nextLink: link)
+    }
+
+    /// Certificates whose first version is being made, or was not made.
+    private func beginnings(
+        after marker: String?, upTo last: String?, limit: Int, _ tables: Tables, in reader: any RecordReader
+    ) throws(VaultError) -> [CertificateList.Item] {
+        var items: [CertificateList.Item] = []
+        var marker = marker
+        while items.count < limit {
+            let names = try tables.certificates.companionNames(
+                Self.pendingCompanion, after: marker, limit: 64, in: reader)
+            for text in names where items.count < limit {
+                if let last, text > last { return items }
+                guard let name = ObjectName(text), try tables.certificates.head(name, in: reader) == nil,
+                    try tables.certificates.deleted(name, in: reader) == nil,
+                    let pending = try pending(of: name, tables, in: reader)
+                else { continue }
+                items.append(CertificateList.Item(name, pending))
+            }
+            guard names.count == 64 else { break }
+            marker = names.last
+        }
+        return items
     }
 
     /// - Source: Azure REST "Get Certificate Versions".

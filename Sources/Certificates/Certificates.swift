@@ -121,7 +121,7 @@ extension Certificates {
     }
 
     package var operations: [any AnyOperation] {
-        lifecycle + making + contactsAndIssuers + [
+        lifecycle + making + contactsAndIssuers + templates + [
             Operation(scheduled: "CertificateEnroll", requires: .certificatesCreate, run: enroll),
             Operation(
                 scheduled: "CertificateEnrollElsewhere", requires: .certificatesCreate, isElsewhere: true, run: enroll),
@@ -144,6 +144,9 @@ extension Certificates {
         return [
             Operation(
                 "CertificateGet", .get, name, version, requires: .permission(.certificatesRead), since: since, run: get),
+            Operation(
+                "CertificateChainGet", .get, version + "/chain", requires: .permission(.certificatesRead), since: since,
+                run: getChain),
             Operation(
                 "CertificateUpdate", .patch, name, version, requires: .permission(.certificatesUpdate), since: since,
                 run: update),

@@ -1,7 +1,7 @@
-import Cryptography
+package import Cryptography
 import Domain
-import Keys
-import Secrets
+package import Keys
+package import Secrets
 import X509
 
 /// The secret of a certificate: a PKCS #12 container with an empty password, or PEM. The private key is in it when it may leave.
@@ -19,11 +19,36 @@ struct SecretContent {
             let text = container.withUnsafeBytes { Base64.encode(Array($0)) }
             return SecretValue(value: SensitiveBytes(text.utf8), contentType: policy.contentType, isManaged: true)
         }
-        var text = ""
-        if let privateKey {
-            text += privateKey.withUnsafeBytes { PEM.encode(Array($0), label: "PRIVATE KEY") }
+        return SecretValue(
+            value: Self.pem(privateKey, [certificate] + chain), contentType: policy.contentType, isManaged: true)
+    }
+
+    private static func pem(_ privateKey: SensitiveBytes?, _ certificates: [Certificate]) -> SensitiveBytes {
+        var text = privateKey?.withUnsafeBytes { PEM.encode(Array($0), label: "PRIVATE KEY") } ?? ""
+        for certificate in certificates { text += certificate.pem }
+        return SensitiveBytes(text.utf8)
+    }
+
+    /// A container as it was made here, as PEM.
+    func pem(of container: SensitiveBytes) throws(CryptoError) -> SensitiveBytes {
+        guard let bytes = container.withUnsafeBytes({ Base64.decode(String(decoding: $0, as: UTF8.self)) }) else {
+            throw .malformed("the container is not base64")
         }
-        for certificate in [certificate] + chain { text += certificate.pem }
-        return SecretValue(value: SensitiveBytes(text.utf8), contentType: policy.contentType, isManaged: true)
+        let content = try PKCS12(engine).open(bytes, password: "")
+        // Without a key the leaf stands behind the others.
+        let certificates =
+            content.certificate.map { [$0] + content.others } ?? content.others.suffix(1) + content.others.dropLast()
+        return Self.pem(content.privateKey, Array(certificates))
+    }
+}
+
+extension Certificates {
+    /// What turns the containers of certificates' secrets into PEM, on threads that may be held.
+    package static func converter(_ engine: CryptoEngine, _ work: KeyWork) -> Secrets.Convert {
+        { container, call throws(VaultError) in
+            try await work.slowly(call) { () throws(CryptoError) in
+                try SecretContent(engine).pem(of: container)
+            }
+        }
     }
 }

@@ -36,7 +36,8 @@ package struct VaultError: Error, Sendable {
         /// A key was to be used while disabled, outside its time, or for what `key_ops` does not list.
         case keyDisabled, keyExpired, keyNotYetValid, keyOperationForbidden
         case keyNotFound
-        case certificateNotFound, pendingCertificateNotFound, contactsNotFound, issuerNotFound, authorityNotFound
+        case certificateNotFound, pendingCertificateNotFound, contactsNotFound, issuerNotFound, authorityNotFound,
+            certificateTemplateNotFound
         /// A certificate is being made: nothing else may be made under its name meanwhile.
         case pendingInProgress
         case vaultNotFound

@@ -31,8 +31,13 @@ package struct HTTPSClient: Sendable {
     private let caFile: String?
     private let mostBytes: Int
     private let timeout: Duration
+    private let allowsPlain: Bool
 
-    package init(caFile: String? = nil, mostBytes: Int = .max, timeout: Duration = .seconds(60)) {
+    /// - Parameter allowsPlain: `http` addresses too: for documents that carry their own signatures.
+    package init(
+        caFile: String? = nil, mostBytes: Int = .max, timeout: Duration = .seconds(60), allowsPlain: Bool = false
+    ) {
+        self.allowsPlain = allowsPlain
         self.caFile = caFile
         self.mostBytes = mostBytes
         self.timeout = timeout
@@ -42,15 +47,17 @@ package struct HTTPSClient: Sendable {
     package func exchange(
         _ method: String, _ address: String, headers: [(name: String, value: String)] = [], body: [UInt8] = []
     ) async throws(Failure) -> Answer {
-        guard let url = URL(string: address), url.scheme == "https", let host = url.host(), !host.isEmpty else {
-            throw Failure("'\(address)' is not an https address")
-        }
-        let port = url.port ?? 443
-        let context = try tlsContext()
+        guard let url = URL(string: address), let host = url.host(), !host.isEmpty,
+            url.scheme == "https" || allowsPlain && url.scheme == "http"
+        else { throw Failure("'\(address)' is not an https address") }
+        let isPlain = url.scheme == "http"
+        let usual = isPlain ? 80 : 443
+        let port = url.port ?? usual
+        let context = isPlain ? nil : try tlsContext()
         var head = HTTPRequestHead(
             version: .http1_1, method: HTTPMethod(rawValue: method), uri: Self.pathAndQuery(address))
         for header in headers { head.headers.add(name: header.name, value: header.value) }
-        head.headers.replaceOrAdd(name: "Host", value: port == 443 ? host : "\(host):\(port)")
+        head.headers.replaceOrAdd(name: "Host", value: port == usual ? host : "\(host):\(port)")
         head.headers.replaceOrAdd(name: "Content-Length", value: String(body.count))
         head.headers.replaceOrAdd(name: "Connection", value: "close")
         if !head.headers.contains(name: "User-Agent") { head.headers.add(name: "User-Agent", value: "strongroom") }
@@ -73,7 +80,7 @@ package struct HTTPSClient: Sendable {
     }
 
     private func send(
-        _ head: HTTPRequestHead, _ body: [UInt8], _ host: String, _ port: Int, _ context: NIOSSLContext
+        _ head: HTTPRequestHead, _ body: [UInt8], _ host: String, _ port: Int, _ context: NIOSSLContext?
     ) async throws -> Answer {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let promise = loop.makePromise(of: Answer.self)
@@ -88,8 +95,10 @@ package struct HTTPSClient: Sendable {
             channel.eventLoop.makeCompletedFuture {
                 let pipeline = channel.pipeline.syncOperations
                 // A name is sent to the server; an address has none, and is checked against the certificate all the same.
-                try pipeline.addHandler(
-                    try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host))
+                if let context {
+                    try pipeline.addHandler(
+                        try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host))
+                }
                 try pipeline.addHTTPClientHandlers()
                 try pipeline.addHandler(Collector(promise, mostBytes: mostBytes))
             }
@@ -110,7 +119,9 @@ package struct HTTPSClient: Sendable {
 
     /// What follows the authority of an address.
     private static func pathAndQuery(_ address: String) -> String {
-        guard let start = address.dropFirst(8).firstIndex(of: "/") else { return "/" }
+        guard let scheme = address.firstRange(of: "://"),
+            let start = address[scheme.upperBound...].firstIndex(of: "/")
+        else { return "/" }
         return String(address[start...])
     }
 

@@ -108,7 +108,6 @@ package final class House: Sendable {
             let clients = try ClientAuthentication(directory: directory, engine: engine, pool: pool)
             let login = Login(authority: authority, keys: signingKeys, clients: clients, pool: pool, engine: engine)
             let paging = Paging(key: try await bootstrap.pagingKey(), engine: engine)
-            let secrets = Secrets(paging: paging, backupKeys: backupKeys, engine: engine)
             let generation = WorkPool(name: "key-generation", threads: 2, capacity: 64, niceness: 10)
             self.generation = generation
             let software = try OpenSSLProvider(engine)
@@ -118,6 +117,9 @@ package final class House: Sendable {
             }
             self.hardware = hardware
             let keyWork = KeyWork(software: software, hardware: hardware?.keys, slow: pool, generation: generation)
+            let secrets = Secrets(
+                paging: paging, backupKeys: backupKeys, engine: engine,
+                convert: Certificates.converter(engine, keyWork))
             let authorities = Authorities(
                 paging: paging, engine: engine, work: keyWork, address: configuration.publicAddress,
                 vaults: { vaults.vault($0, .vault) }, allVaults: { vaults.all.filter { $0.service == .vault } })
@@ -344,10 +346,10 @@ package struct HouseError: Error, Sendable {
             }
         case CryptoError.absent(let what): self.init(text: "the hardware security module cannot be used: \(what)")
         case let error as CryptoError:
-            if case .unavailable(let name) = error {
-                self.init(text: "libcrypto does not offer \(name)")
-            } else {
-                self.init(text: "the cryptographic library refused")
+            switch error {
+            case .unavailable(let name): self.init(text: "libcrypto does not offer \(name)")
+            case .failed(let name): self.init(text: "the cryptographic library refused: \(name)")
+            default: self.init(text: "the cryptographic library refused")
             }
         case let error as CheckpointFile.Failure: self.init(text: error.text)
         default: self.init(text: "\(error)")

@@ -76,13 +76,14 @@ package struct Paging: Sendable {
     /// - Parameter marker: what the next page begins after.
     /// - Returns: nil on the last page.
     package func next<Element>(
-        after elements: inout [Element], page: Page, path: String, list: String, in vault: Vault,
+        after elements: inout [Element], page: Page, path: String, query: String = "", list: String, in vault: Vault,
         _ version: APIVersion, marker: (Element) -> String
     ) throws(VaultError) -> String? {
         guard elements.count > page.size else { return nil }
         elements.removeLast()
         return try link(
-            after: marker(elements[elements.count - 1]), page: page, path: path, list: list, in: vault, version)
+            after: marker(elements[elements.count - 1]), page: page, path: path, query: query, list: list, in: vault,
+            version)
     }
 
     private struct Token: Decodable {

@@ -25,6 +25,7 @@ package struct ErrorAnswer: Sendable {
             case .authorityNotFound: (404, "AuthorityNotFound", nil)
             case .pendingCertificateNotFound: (404, "PendingCertificateNotFound", nil)
             case .contactsNotFound: (404, "ContactsNotFound", nil)
+            case .certificateTemplateNotFound: (404, "CertificateTemplateNotFound", nil)
             case .issuerNotFound: (404, "CertificateIssuerNotFound", nil)
             case .pendingInProgress: (409, "Forbidden", nil)
             case .secretNotFound: (404, "SecretNotFound", nil)

@@ -7,7 +7,7 @@ struct SecretBundle: OperationOutput {
     let vault: Vault
     let name: ObjectName
     let record: ObjectRecord
-    let secret: SecretValue
+    var secret: SecretValue
     /// The value goes out with set and get only.
     let showsValue: Bool
     /// A PATCH answers with tags even when there never were any.
@@ -37,6 +37,9 @@ struct SecretBundle: OperationOutput {
         ObjectJSON.writeAttributes(record.attributes, vault, version, to: &bundle)
         if let tags = record.tags ?? (alwaysShowsTags ? [] : nil) { ObjectJSON.writeTags(tags, to: &bundle) }
         if secret.isManaged { bundle.member("managed", true) }
+        if version >= .v2025_07_01, let previous = secret.previous {
+            bundle.member("previousVersion", previous.description)
+        }
     }
 
     /// Changes with every change of this version, and with every new version.

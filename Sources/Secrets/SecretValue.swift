@@ -11,15 +11,19 @@ package struct SecretValue: Sendable {
     var contentType: String?
     /// Belongs to a certificate of the same name and version.
     package let isManaged: Bool
+    /// The version before, of the secret of a certificate.
+    private(set) var previous: ObjectVersion?
 
     private static let format: UInt8 = 1
     private static let managedFormat: UInt8 = 2
+    private static let followingFormat: UInt8 = 3
 
     package func encoded() -> [UInt8] {
         var writer = ByteWriter(reserving: value.count + 64)
-        writer.byte(isManaged ? Self.managedFormat : Self.format)
+        writer.byte(isManaged ? previous == nil ? Self.managedFormat : Self.followingFormat : Self.format)
         writer.optional(contentType)
         value.withUnsafeBytes { writer.blob($0) }
+        if isManaged, let previous { writer.guid(previous.value) }
         return writer.bytes
     }
 
@@ -29,12 +33,24 @@ package struct SecretValue: Sendable {
 
     package init(_ record: ObjectRecord) throws(VaultError) {
         var reader = ByteReader(record.payload)
-        guard let format = reader.byte(), format == Self.format || format == Self.managedFormat,
-            let contentType = reader.optionalString(), let value = reader.blob(),
-            reader.isAtEnd
-        else { throw .integrity(record: "secret version \(record.version)") }
+        let damaged = VaultError.integrity(record: "secret version \(record.version)")
+        guard let format = reader.byte(), (Self.format...Self.followingFormat).contains(format),
+            let contentType = reader.optionalString(), let value = reader.blob()
+        else { throw damaged }
+        if format == Self.followingFormat {
+            guard let before = reader.guid() else { throw damaged }
+            previous = ObjectVersion(before)
+        }
+        guard reader.isAtEnd else { throw damaged }
         self.value = SensitiveBytes(value)
         self.contentType = contentType
-        isManaged = format == Self.managedFormat
+        isManaged = format != Self.format
+    }
+
+    /// The same as the version after another.
+    package func following(_ version: ObjectVersion?) -> SecretValue {
+        var value = self
+        value.previous = version
+        return value
     }
 }

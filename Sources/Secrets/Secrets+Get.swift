@@ -6,19 +6,22 @@ struct GetSecret: OperationInput {
     let name: ObjectName
     let version: ObjectVersion?
     let ifNoneMatch: String?
+    /// As what the secret of a certificate is wanted; nil for as it is.
+    let contentType: String?
 
     init(_ request: Request) throws(VaultError) {
         name = try request.objectName("secret-name")
         version = try request.objectVersion("secret-version")
         ifNoneMatch = request.ifNoneMatch
-        // Converts certificates' secrets; for any other secret it has nothing to do, but a wrong value is still wrong.
-        if let type = try request.query.value("outcontenttype"),
-            !["application/x-pkcs12", "application/x-pem-file"].contains(type.lowercased())
-        {
+        contentType = try request.query.value("outcontenttype")?.lowercased()
+        if let contentType, ![Self.container, Self.pem].contains(contentType) {
             throw .badParameter(
                 "The outContentType query parameter must be application/x-pkcs12 or application/x-pem-file.")
         }
     }
+
+    static let container = "application/x-pkcs12"
+    static let pem = "application/x-pem-file"
 }
 
 /// A secret with its entity tag; 304 and nothing else when the client has it already.
@@ -39,7 +42,17 @@ extension Secrets {
     /// - Throws: `.secretNotFound`; `.secretDisabled`, also when only the newest version is disabled.
     /// - Source: Azure REST "Get Secret"; RFC 9110 §13.1.2 for `If-None-Match`.
     func get(_ input: GetSecret, _ call: Call) async throws(VaultError) -> ConditionalSecret {
-        let bundle = try bundle(input.name, input.version, call)
+        var bundle = try bundle(input.name, input.version, call)
+        if let wanted = input.contentType, call.apiVersion >= .v2025_07_01, bundle.secret.isManaged,
+            let type = bundle.secret.contentType, type != wanted
+        {
+            guard type == GetSecret.container, wanted == GetSecret.pem else {
+                throw .badParameter("Only certificates of the content type \(GetSecret.container) can be converted.")
+            }
+            bundle.secret = SecretValue(
+                value: try await convert(bundle.secret.value, call), contentType: GetSecret.pem, isManaged: true
+            ).following(bundle.secret.previous)
+        }
         return ConditionalSecret(bundle: bundle, isUnchanged: Self.matches(input.ifNoneMatch, bundle.entityTag))
     }
 

@@ -1,5 +1,5 @@
 package import Cryptography
-import Domain
+package import Domain
 package import Objects
 package import Operations
 
@@ -11,11 +11,16 @@ package struct Secrets: Sendable {
         collection: "secrets", noun: "secret", title: "Secret", notFound: .secretNotFound,
         purgeOperation: "SecretPurgeIfDue")
 
+    /// Turns the container of a certificate's secret into PEM.
+    package typealias Convert = @Sendable (SensitiveBytes, Call) async throws(VaultError) -> SensitiveBytes
+
     let paging: Paging
     let backups: BackupEnvelope
+    let convert: Convert
 
-    package init(paging: Paging, backupKeys: BackupKeys, engine: CryptoEngine) {
+    package init(paging: Paging, backupKeys: BackupKeys, engine: CryptoEngine, convert: @escaping Convert) {
         self.paging = paging
+        self.convert = convert
         backups = BackupEnvelope(kind: Self.kind, keys: backupKeys, engine: engine)
     }
 

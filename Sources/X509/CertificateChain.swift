@@ -46,14 +46,19 @@ package struct CertificateChain: Sendable {
     /// - Parameters:
     ///   - lists: revocation lists (DER); when there are any, every certificate of the chain must be covered.
     ///   - host: a name that the leaf must be for.
-    ///   - allowsPartial: any anchor ends the chain, not only one that signs itself.
+    ///   - allowsPartial: any anchor ends the chain, not only one that signs itself. Not together with `lists`: libcrypto would ask for a
+    ///     list that covers the anchor.
+    ///   - strength: the level of SSL_CTX_set_security_level(3) that keys and signatures must reach: 2 is 112 bits.
     package func verify(
         _ leaf: Certificate, at now: Timestamp, purpose: Purpose = .any, lists: [[UInt8]] = [], host: String? = nil,
-        allowsPartial: Bool = false
+        allowsPartial: Bool = false, strength: Int32 = 0
     ) throws(CryptoError) -> Verdict {
         defer { ERR_clear_error() }
         guard anchors.count + intermediates.count <= Self.mostCertificates, lists.count <= Self.mostCertificates else {
             throw .malformed("there are more than \(Self.mostCertificates) certificates or lists")
+        }
+        guard lists.isEmpty || !allowsPartial else {
+            throw .malformed("a chain that ends in the middle cannot be checked against revocation lists")
         }
         guard let store = X509_STORE_new(), let context = X509_STORE_CTX_new_ex(engine.context, nil),
             let untrusted = strongroom_x509_stack(), let revocations = strongroom_crl_stack()
@@ -78,6 +83,7 @@ package struct CertificateChain: Sendable {
         let parameters = X509_STORE_CTX_get0_param(context)
         X509_VERIFY_PARAM_set_time(parameters, Int(now.epochSeconds))
         X509_VERIFY_PARAM_set_depth(parameters, Self.mostDepth)
+        if strength > 0 { X509_VERIFY_PARAM_set_auth_level(parameters, strength) }
         if purpose.code != X509_PURPOSE_ANY { X509_VERIFY_PARAM_set_purpose(parameters, purpose.code) }
         var flags = UInt(X509_V_FLAG_POLICY_CHECK)
         if allowsPartial { flags |= UInt(X509_V_FLAG_PARTIAL_CHAIN) }

@@ -169,39 +169,62 @@ package enum OCSP {
         return try single(in: basic, child, parent, now, engine)
     }
 
+    /// The newest word about a certificate; one that it is revoked counts above all others.
     private static func single(
         in basic: OpaquePointer, _ child: OpaquePointer, _ parent: OpaquePointer, _ now: Timestamp,
         _ engine: CryptoEngine
     ) throws(CryptoError) -> Answer {
+        var found: Answer?
         for hash in Hash.allCases {
             let method = EVP_MD_fetch(engine.context, hash.rawValue, nil)
             defer { EVP_MD_free(method) }
             guard let id = OCSP_cert_to_id(method, child, parent) else { continue }
             defer { OCSP_CERTID_free(id) }
-            var (status, reason): (Int32, Int32) = (0, 0)
-            var revoked: UnsafeMutablePointer<ASN1_GENERALIZEDTIME>?
-            var start: UnsafeMutablePointer<ASN1_GENERALIZEDTIME>?
-            var end: UnsafeMutablePointer<ASN1_GENERALIZEDTIME>?
-            guard OCSP_resp_find_status(basic, id, &status, &reason, &revoked, &start, &end) == 1,
-                let thisUpdate = X509Memory.time(start)
-            else { continue }
-            let nextUpdate = end.flatMap { X509Memory.time($0) }
-            // Clocks differ by a few minutes.
-            guard thisUpdate <= now + .minutes(5), nextUpdate.map({ now <= $0 + .minutes(5) }) ?? true else {
-                throw .malformed("the answer is not of this time")
-            }
-            let told: Status =
-                switch status {
-                case V_OCSP_CERTSTATUS_GOOD: .good
-                case V_OCSP_CERTSTATUS_REVOKED:
-                    .revoked(
-                        revoked.flatMap { X509Memory.time($0) } ?? thisUpdate,
-                        RevocationReason(rawValue: Int(max(0, reason))) ?? .unspecified)
-                default: .unknown
+            var index = OCSP_resp_find(basic, id, -1)
+            while index >= 0, let single = OCSP_resp_get0(basic, index) {
+                let answer = try read(single, now)
+                if case .revoked = found?.status {
+                } else if case .revoked = answer.status {
+                    found = answer
+                } else if found.map({ $0.thisUpdate < answer.thisUpdate }) ?? true {
+                    found = answer
                 }
-            return Answer(status: told, thisUpdate: thisUpdate, nextUpdate: nextUpdate)
+                index = OCSP_resp_find(basic, id, index)
+            }
         }
-        throw .malformed("the answer is about another certificate")
+        guard let found else { throw .malformed("the answer is about another certificate") }
+        return found
+    }
+
+    /// How old an answer may be that does not say how long it holds.
+    private static let mostAge: Duration = .hours(24)
+
+    private static func read(_ single: OpaquePointer, _ now: Timestamp) throws(CryptoError) -> Answer {
+        // RFC 6960 §4.4: what is critical and not understood makes the answer unusable.
+        guard OCSP_SINGLERESP_get_ext_by_critical(single, 1, -1) < 0 else {
+            throw .malformed("the answer has a critical extension that is not known")
+        }
+        var reason: Int32 = 0
+        var revoked: UnsafeMutablePointer<ASN1_GENERALIZEDTIME>?
+        var start: UnsafeMutablePointer<ASN1_GENERALIZEDTIME>?
+        var end: UnsafeMutablePointer<ASN1_GENERALIZEDTIME>?
+        let status = OCSP_single_get0_status(single, &reason, &revoked, &start, &end)
+        guard let thisUpdate = X509Memory.time(start) else { throw .malformed("the answer has no time") }
+        let nextUpdate = end.flatMap { X509Memory.time($0) }
+        // Clocks differ by a few minutes.
+        guard thisUpdate <= now + .minutes(5), now <= (nextUpdate ?? thisUpdate + mostAge) + .minutes(5) else {
+            throw .malformed("the answer is not of this time")
+        }
+        let told: Status =
+            switch status {
+            case V_OCSP_CERTSTATUS_GOOD: .good
+            case V_OCSP_CERTSTATUS_REVOKED:
+                .revoked(
+                    revoked.flatMap { X509Memory.time($0) } ?? thisUpdate,
+                    RevocationReason(rawValue: Int(max(0, reason))) ?? .unspecified)
+            default: .unknown
+            }
+        return Answer(status: told, thisUpdate: thisUpdate, nextUpdate: nextUpdate)
     }
 }
 

@@ -7,7 +7,7 @@ import NIOHTTP1
 struct CertificateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "certificate", abstract: "Look after the certificates of a running server.",
-        subcommands: [Register.self])
+        subcommands: [Register.self, Check.self, Create.self, Template.self])
 
     struct Register: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

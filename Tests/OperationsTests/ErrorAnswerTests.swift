@@ -17,6 +17,7 @@ struct ErrorAnswerTests {
         .certificateNotFound: (404, "CertificateNotFound"),
         .authorityNotFound: (404, "AuthorityNotFound"),
         .pendingCertificateNotFound: (404, "PendingCertificateNotFound"), .contactsNotFound: (404, "ContactsNotFound"),
+        .certificateTemplateNotFound: (404, "CertificateTemplateNotFound"),
         .issuerNotFound: (404, "CertificateIssuerNotFound"), .pendingInProgress: (409, "Forbidden"),
         .vaultNotFound: (404, "VaultNotFound"), .hostNotFound: (404, "HostNotFound"), .routeNotFound: (404, "NotFound"),
         .resourceNotFound: (404, "ResourceNotFound"), .methodNotAllowed: (405, "MethodNotAllowed"),
