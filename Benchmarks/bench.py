@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import certificates
 import keys
 import report
 from programs import HERE, BenchmarkError, Disk, Nginx, Strongroom, cipher, foreign_cpu_seconds, wrk, wrk_seed
@@ -20,8 +21,9 @@ from programs import HERE, BenchmarkError, Disk, Nginx, Strongroom, cipher, fore
 # Which yardsticks a part is held against, one number each. Several are one after the other: the rate of doing all of them.
 YARDSTICKS = {
     "get": {"ratio": ["nginx"]}, "random": {"ratio": ["nginx"]}, "set": {"ratio": ["disk"]}, **keys.YARDSTICKS,
+    **certificates.YARDSTICKS,
 }
-LOADS = ["get", "random", "set", *keys.PARTS]
+LOADS = ["get", "random", "set", *keys.PARTS, *certificates.PARTS]
 PARTS = ["rest", "start", "list", *LOADS]
 NAMES_TO_LIST = 10_000
 
@@ -92,7 +94,11 @@ def all_runs(server, nginx, folder, settings):
         "disk": lambda: {"rate": disk.syncs(min(3, seconds))},
         "set": load("set"),
     }
-    return runs | keys.runs(server, folder, seconds) if set(keys.PARTS) & set(settings["only"]) else runs
+    if set(keys.PARTS) & set(settings["only"]):
+        runs |= keys.runs(server, folder, seconds)
+    if set(certificates.PARTS) & set(settings["only"]):
+        runs |= keys.yardsticks(seconds) | certificates.runs(server, nginx, folder, seconds)
+    return runs
 
 
 def one_after_the_other(rates):

@@ -138,6 +138,11 @@ def beside(server, seconds, token, sign):
     }
 
 
+def yardsticks(seconds):
+    """OpenSSL's bare operations."""
+    return {name: functools.partial(openssl_speed, name, min(3, seconds)) for name in OPENSSL}
+
+
 def runs(server, folder, seconds):
     """Makes keys and a token, and gives what can be run in a round, in its order."""
     softhsm, short = SoftHSM(folder), min(3, seconds)
@@ -152,14 +157,14 @@ def runs(server, folder, seconds):
         host, request = asked[part]
         return lambda: wrk("post", server.url(*host), seconds, server, token=tokens[host], **request)
 
-    yardsticks = {
-        **{name: functools.partial(openssl_speed, name, short) for name in OPENSSL},
+    measured = {
+        **yardsticks(seconds),
         **{f"softhsm-{kind}": functools.partial(softhsm.rate, kind, short) for kind in ("rsa", "ec")},
     }
     ordered = {}
     for part in asked:
         own = YARDSTICKS[part]["ratio"][-1]
-        ordered |= {own: yardsticks[own], part: load(part)}
+        ordered |= {own: measured[own], part: load(part)}
     return ordered | {
         "create": lambda: create(server, seconds, tokens[()]),
         "beside": lambda: beside(server, seconds, tokens[()], asked["rs256"][1]),

@@ -157,7 +157,7 @@ class Client:
         self.connection.request(method, path, body and json.dumps(body), self.headers)
         answer = self.connection.getresponse()
         content = answer.read()
-        if answer.status != 200:
+        if not 200 <= answer.status < 300:
             raise BenchmarkError(f"{method} {path} answered {answer.status}: {content[:300].decode(errors='replace')}")
         return json.loads(content)
 
@@ -176,7 +176,7 @@ class Nginx:
     """nginx with two workers that serves one static file over TLS 1.3."""
 
     def __init__(self, folder):
-        self.folder, self.port, self.process = folder, free_port(), None
+        self.folder, self.port, self.plain, self.process = folder, free_port(), free_port(), None
 
     def start(self):
         self.folder.mkdir()
@@ -188,7 +188,8 @@ class Nginx:
         configuration = (HERE / "nginx.conf").read_text()
         for name, value in {
             "USER": f"{getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}",  # whom its workers run as
-            "FOLDER": str(self.folder), "PORT": str(self.port), "HOST": HOST,
+            "FOLDER": str(self.folder), "PORT": str(self.port), "PLAIN": str(self.plain),
+            "HOST": HOST,
         }.items():
             configuration = configuration.replace(f"@{name}@", value)
         (self.folder / "nginx.conf").write_text(configuration)
@@ -214,6 +215,9 @@ class Nginx:
 
     def url(self):
         return f"https://{HOST}:{self.port}/answer"
+
+    def plain_url(self):
+        return f"http://{HOST}:{self.plain}/answer"
 
 
 def cipher(port):

@@ -22,6 +22,9 @@ GOALS = [
     ("RS256 in the HSM: of SoftHSM in process", "hsm-rs256", "ratio", ">=", 0.80, ""),
     ("ES256 in the HSM: of SoftHSM in process", "hsm-es256", "ratio", ">=", 0.80, ""),
     ("P-256 keys created, durable", "create", "rate", ">=", 1000, "/s"),
+    ("P-256 certificates issued by request, durable", "issue", "rate", ">=", 500, "/s"),
+    ("P-256 certificates with key generation, durable", "certify", "rate", ">=", 500, "/s"),
+    ("OCSP: of nginx's rate, both in clear", "ocsp", "ratio", ">=", 0.4, ""),
     ("GET beside key creation, signatures: p99", "beside", "p99", "<", 10, "ms"),
 ]
 TITLES = {
@@ -32,6 +35,8 @@ TITLES = {
     "openssl-gcm": "openssl speed, aes-256-gcm", "gcm": "A256GCM, oct-HSM",
     "softhsm-rsa": "SoftHSM in process, RSA", "hsm-rs256": "RS256, RSA-HSM 2048",
     "softhsm-ec": "SoftHSM in process, P-256", "hsm-es256": "ES256, EC-HSM P-256",
+    "issue": "issue by request, P-256", "certify": "certificates with keys, P-256",
+    "nginx-plain": "nginx, static, in clear", "ocsp": "OCSP by GET",
     "create": "create of P-256 keys", "beside": "GET beside other work",
 }
 

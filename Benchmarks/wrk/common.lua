@@ -13,15 +13,20 @@ function bench.setup(thread)
     table.insert(bench.threads, thread)
 end
 
--- One line of JSON for programs.py; times in microseconds. A script may count answers of 429 in the global `throttled`.
+-- One line of JSON for programs.py; times in microseconds. A script may count answers of 429 in the global `throttled`, and its requests
+-- in the global `number`.
 function bench.done(summary, latency, requests)
-    local errors, throttled = summary.errors, 0
-    for _, thread in ipairs(bench.threads) do throttled = throttled + (thread:get("throttled") or 0) end
+    local errors, throttled, numbers = summary.errors, 0, {}
+    for _, thread in ipairs(bench.threads) do
+        throttled = throttled + (thread:get("throttled") or 0)
+        table.insert(numbers, thread:get("number") or 0)
+    end
     io.write(string.format(
         'RESULT {"requests": %d, "duration": %d, "p50": %d, "p99": %d, '
-            .. '"broken": %d, "refused": %d, "throttled": %d}\n',
+            .. '"broken": %d, "refused": %d, "throttled": %d, "numbers": [%s]}\n',
         summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
-        errors.connect + errors.read + errors.write + errors.timeout, errors.status - throttled, throttled))
+        errors.connect + errors.read + errors.write + errors.timeout, errors.status - throttled, throttled,
+        table.concat(numbers, ", ")))
 end
 
 -- The start of a request for a secret; what follows the name is the same for all.

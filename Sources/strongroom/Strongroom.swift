@@ -43,6 +43,9 @@ enum Main {
         } catch let failure as CommandFailure {
             Terminal.error(failure.text)
             return failure.status
+        } catch let code as ExitCode {
+            // The command has said what there is to say.
+            return code.rawValue
         } catch {
             let status = Strongroom.exitCode(for: error)
             guard status != .success else {
