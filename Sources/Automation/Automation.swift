@@ -17,7 +17,7 @@ package final class Automation: Sendable {
 
     /// Duties of one round, so that clock and brake are looked at again in time.
     private static let dutiesPerRound = 256
-    /// Looked at in one round: more, so that duties the brake holds back do not hide the others.
+    /// Looked at when more than a round's duties are due and none could be done: those that the brake holds back must not hide the others.
     private static let lookedAt = 4_096
     /// Duties that are worked on at once: they share the writer's syncs.
     private static let atOnce = 8
@@ -97,36 +97,45 @@ package final class Automation: Sendable {
         }
         await keepPause(uptime)
         do throws(VaultError) {
-            let (duties, damaged) = try Duty.due(at: now, in: lane.reader, limit: Self.lookedAt)
-            for key in damaged where alarmed.withLock({ $0.insert(key).inserted }) {
-                try await dispatcher.raiseAlarm(
-                    "RecordIntegrityAlarm", "The stored record '\(key)' was edited, moved, truncated or grafted.",
-                    on: lane)
-            }
-            var own: [Duty] = []
-            for duty in duties where own.count < Self.dutiesPerRound {
-                guard inProgress.withLock({ $0.insert(duty.id).inserted }) else { continue }
-                if dispatcher.isElsewhere(duty) {
-                    guard let lane = try? elsewhere.take() else {
-                        finished(duty)
-                        continue
-                    }
-                    launch { [self] in
-                        await perform(duty, at: now, on: lane)
-                        elsewhere.giveBack(lane)
-                    }
-                } else if !dispatcher.destroys(duty) || brake.withLock({ $0.admit(uptime: uptime) }) {
-                    own.append(duty)
-                } else {
-                    finished(duty)
-                }
-            }
+            var own = try await collect(Self.dutiesPerRound, at: now, uptime, launch)
+            if own.isEmpty { own = try await collect(Self.lookedAt, at: now, uptime, launch) }
             await perform(own, at: now)
             return own.count == Self.dutiesPerRound
         } catch {
             log("automation: the due index could not be read: \(error.message)")
             return false
         }
+    }
+
+    /// Begins what waits for servers elsewhere, and gives what else may be done now, at most a round's worth.
+    private func collect(
+        _ limit: Int, at now: Timestamp, _ uptime: Duration, _ launch: (@escaping @Sendable () async -> Void) -> Void
+    ) async throws(VaultError) -> [Duty] {
+        let (duties, damaged) = try Duty.due(at: now, in: lane.reader, limit: limit)
+        for key in damaged where alarmed.withLock({ $0.insert(key).inserted }) {
+            try await dispatcher.raiseAlarm(
+                "RecordIntegrityAlarm", "The stored record '\(key)' was edited, moved, truncated or grafted.",
+                on: lane)
+        }
+        var own: [Duty] = []
+        for duty in duties where own.count < Self.dutiesPerRound {
+            guard inProgress.withLock({ $0.insert(duty.id).inserted }) else { continue }
+            if dispatcher.isElsewhere(duty) {
+                guard let lane = try? elsewhere.take() else {
+                    finished(duty)
+                    continue
+                }
+                launch { [self] in
+                    await perform(duty, at: now, on: lane)
+                    elsewhere.giveBack(lane)
+                }
+            } else if !dispatcher.destroys(duty) || brake.withLock({ $0.admit(uptime: uptime) }) {
+                own.append(duty)
+            } else {
+                finished(duty)
+            }
+        }
+        return own
     }
 
     private func finished(_ duty: Duty) { inProgress.withLock { _ = $0.remove(duty.id) } }

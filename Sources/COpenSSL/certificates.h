@@ -23,6 +23,18 @@ static inline int strongroom_x509_set_algorithm(X509 *certificate, int nid) {
         && X509_ALGOR_set0((X509_ALGOR *)outer, OBJ_nid2obj(nid), parameter, NULL);
 }
 
+/// Sets a public key on a named curve from its uncompressed point. Without the detour over an EVP_PKEY, whose encoder is slow.
+static inline int strongroom_x509_set_ec_key(X509_PUBKEY *target, int curve, const unsigned char *point, int count) {
+    unsigned char *copy = OPENSSL_memdup(point, (size_t)count);
+    if (!target || !copy) { return 0; }
+    if (X509_PUBKEY_set0_param(
+            target, OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT, OBJ_nid2obj(curve), copy, count)) {
+        return 1;
+    }
+    OPENSSL_free(copy);
+    return 0;
+}
+
 static inline int strongroom_x509_set_signature(X509 *certificate, const unsigned char *bytes, int count) {
     const X509_ALGOR *algorithm = NULL;
     const ASN1_BIT_STRING *signature = NULL;

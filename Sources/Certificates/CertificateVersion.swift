@@ -1,5 +1,6 @@
 import Cryptography
 package import Domain
+import FoundationEssentials
 package import Objects
 import Operations
 import X509
@@ -73,13 +74,13 @@ struct PendingCertificate: Codable, Sendable {
     var status: Status
     let requestID: GUID
     /// DER.
-    let request: [UInt8]
+    @Base64Coded var request: [UInt8]
     let issuer: String
     var issuerType: String?
     /// What the finished certificate, its key and its secret will have.
     let version: GUID
     /// The payload of the key's record.
-    let key: [UInt8]
+    @Base64Coded var key: [UInt8]
     /// The key is that of the version before.
     let reusesKey: Bool
     let isEnabled: Bool
@@ -90,7 +91,7 @@ struct PendingCertificate: Codable, Sendable {
     var errorCode: String?
     var errorMessage: String?
     /// What the connector of the issuer remembers from one step to the next.
-    var connectorState: [UInt8]?
+    @Base64Coded var connectorState: [UInt8]?
     /// How things stand at the issuer, in words; nil for the usual ones.
     var statusDetails: String?
     /// Begun by the server itself; nil for no.
@@ -99,6 +100,13 @@ struct PendingCertificate: Codable, Sendable {
     var created: Int64?
     /// The issuer is a server that is not ours; nil for no.
     var isElsewhere: Bool?
+
+    func encoded() throws(VaultError) -> [UInt8] {
+        guard let bytes = try? JSONEncoder().encode(self) else {
+            throw .internal("a pending certificate could not be encoded")
+        }
+        return [1] + Array(bytes)
+    }
 
     var tags: [ObjectRecord.Tag] { zip(tagNames, tagValues).map { ObjectRecord.Tag(name: $0, value: $1) } }
 

@@ -93,12 +93,12 @@ extension Certificates {
             isEnabled: input.isEnabled, tagNames: input.tags.map(\.name), tagValues: input.tags.map(\.value),
             keepsOrder: input.keepsOrder, isRenewal: input.isRenewal ? true : nil, created: now.epochSeconds,
             isElsewhere: try isElsewhere(policy, tables, in: reader) ? true : nil)
-        let record = try policy.encoded()
+        let (record, order) = (try policy.encoded(), try pending.encoded())
         do throws(VaultError) {
             try await call.commit { transaction throws(VaultError) in
                 try requireFree(input.name, tables, in: transaction)
                 try tables.certificates.putCompanion(Self.policyCompanion, of: input.name, record, in: transaction)
-                try put(pending, of: input.name, tables, in: transaction)
+                try put(pending: order, of: input.name, tables, in: transaction)
                 if policy.isRenewable {
                     try enrollDuty(pending, input.name, tables.vault, at: now).schedule(in: transaction)
                 }
@@ -359,13 +359,13 @@ extension Certificates {
         let trio = try trio(
             ObjectVersion(pending.version), try keyRecord(pending), certificate, chain, policy,
             isEnabled: pending.isEnabled, tags: pending.tags, keepsOrder: pending.keepsOrder, at: call.now)
-        let (done, now) = (closed, call.now)
+        let (done, now) = (try closed.encoded(), call.now)
         let head = try await call.commit { transaction throws(VaultError) in
             guard let current = try self.pending(of: name, tables, in: transaction),
                 current.requestID == pending.requestID, current.status == pending.status
             else { throw VaultError(.conflict, "The pending certificate was changed meanwhile. Try again.") }
             let head = try append(trio, to: name, tables, in: transaction)
-            try put(done, of: name, tables, in: transaction)
+            try put(pending: done, of: name, tables, in: transaction)
             try alongside(transaction)
             try schedule(head, policy, tables, at: now, in: transaction)
             return head

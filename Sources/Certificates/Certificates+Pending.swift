@@ -123,7 +123,7 @@ extension Certificates {
             else {
                 throw Self.noPending(input.name)
             }
-            try put(nil, of: input.name, tables, in: transaction)
+            try put(pending: nil, of: input.name, tables, in: transaction)
             return pending
         }
         return PendingOutput(pending: pending, name: input.name, vault: tables.vault)

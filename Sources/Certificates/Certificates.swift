@@ -93,16 +93,17 @@ package struct Certificates: Sendable {
         return pending
     }
 
-    func put(_ pending: PendingCertificate?, of name: ObjectName, _ tables: Tables, in transaction: Transaction)
+    /// - Parameter record: `encoded()` of it; nil to remove it.
+    func put(pending record: [UInt8]?, of name: ObjectName, _ tables: Tables, in transaction: Transaction)
         throws(VaultError)
     {
-        guard let pending else {
-            return try tables.certificates.putCompanion(Self.pendingCompanion, of: name, nil, in: transaction)
-        }
-        guard let bytes = try? JSONEncoder().encode(pending) else {
-            throw .internal("a pending certificate could not be encoded")
-        }
-        try tables.certificates.putCompanion(Self.pendingCompanion, of: name, [1] + Array(bytes), in: transaction)
+        try tables.certificates.putCompanion(Self.pendingCompanion, of: name, record, in: transaction)
+    }
+
+    func put(_ pending: PendingCertificate, of name: ObjectName, _ tables: Tables, in transaction: Transaction)
+        throws(VaultError)
+    {
+        try put(pending: try pending.encoded(), of: name, tables, in: transaction)
     }
 }
 

@@ -9,6 +9,8 @@ package import Domain
 package final class CryptoEngine: @unchecked Sendable {
     // Unchecked: the pointers are set once and libcrypto's fetched algorithms and contexts are safe to share between threads.
     package let context: OpaquePointer
+    /// Certificates that were read through this context.
+    package let certificates = ParsedCertificates()
     let aes256GCM: OpaquePointer
     package let sha256: OpaquePointer
     let scryptKDF: OpaquePointer
@@ -46,6 +48,7 @@ package final class CryptoEngine: @unchecked Sendable {
     }
 
     deinit {
+        certificates.removeAll()
         EVP_KDF_free(scryptKDF)
         EVP_MD_free(sha256)
         EVP_CIPHER_free(aes256GCM)

@@ -81,21 +81,27 @@ package struct Certificate: Sendable, Hashable {
 
 /// Reads the parts of certificates out of libcrypto's structures.
 enum X509Memory {
+    /// - Returns: a certificate that the caller frees and does not change.
     static func parse(_ der: [UInt8], _ engine: CryptoEngine) throws(CryptoError) -> OpaquePointer {
-        guard der.count <= 1 << 20, var target = X509_new_ex(engine.context, nil) as OpaquePointer? else {
+        if let known = engine.certificates.find(der) { return known }
+        guard der.count <= 1 << 20, let empty = X509_new_ex(engine.context, nil) as OpaquePointer? else {
             throw .malformed("certificate")
         }
-        let parsed: Bool = der.withUnsafeBufferPointer { bytes in
+        var isWhole = false
+        let read: OpaquePointer? = der.withUnsafeBufferPointer { bytes in
             var start = bytes.baseAddress
-            var pointer: OpaquePointer? = target
-            guard d2i_X509(&pointer, &start, bytes.count) != nil, let pointer else { return false }
-            target = pointer
-            return start == bytes.baseAddress! + bytes.count
+            var pointer: OpaquePointer? = empty
+            // Frees what it was given when it fails.
+            guard d2i_X509(&pointer, &start, bytes.count) != nil else { return nil }
+            isWhole = start == bytes.baseAddress! + bytes.count
+            return pointer
         }
-        guard parsed else {
+        guard let target = read, isWhole else {
+            X509_free(read)
             ERR_clear_error()
             throw .malformed("the certificate cannot be read")
         }
+        engine.certificates.keep(der, target)
         return target
     }
 

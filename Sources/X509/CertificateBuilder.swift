@@ -48,8 +48,6 @@ package struct CertificateBuilder: Sendable {
     ) throws(CryptoError) -> Certificate {
         guard let certificate = X509_new_ex(engine.context, nil) else { throw .failed("X.509") }
         defer { X509_free(certificate) }
-        let public_ = try PublicKeyMemory.make(key, engine)
-        defer { EVP_PKEY_free(public_) }
         let subject = try content.name()
         defer { X509_NAME_free(subject) }
         guard let number = BN_bin2bn(serialNumber, Int32(serialNumber.count), nil) else { throw .failed("X.509") }
@@ -57,9 +55,9 @@ package struct CertificateBuilder: Sendable {
         guard X509_set_version(certificate, 2) == 1, X509_set_subject_name(certificate, subject) == 1,
             BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != nil,
             ASN1_TIME_set(X509_getm_notBefore(certificate), Int(notBefore.epochSeconds)) != nil,
-            ASN1_TIME_set(X509_getm_notAfter(certificate), Int(notAfter.epochSeconds)) != nil,
-            X509_set_pubkey(certificate, public_) == 1
+            ASN1_TIME_set(X509_getm_notAfter(certificate), Int(notAfter.epochSeconds)) != nil
         else { throw failure("X.509") }
+        try set(key, X509_get_X509_PUBKEY(certificate)) { X509_set_pubkey(certificate, $0) }
         let parent = try issuer.map { issuer throws(CryptoError) in try X509Memory.parse(issuer.der, engine) }
         defer { if let parent { X509_free(parent) } }
         guard X509_set_issuer_name(certificate, parent.map { X509_get_subject_name($0) } ?? subject) == 1 else {
@@ -89,6 +87,29 @@ package struct CertificateBuilder: Sendable {
         return try Certificate(der: try encoded { i2d_X509(certificate, $0) }, engine: engine)
     }
 
+    /// Writes a public key into a certificate or a request.
+    ///
+    /// - Parameter other: sets keys of other kinds than those on a curve.
+    private func set(_ key: PublicKey, _ target: OpaquePointer?, _ other: (OpaquePointer) -> Int32) throws(CryptoError) {
+        if case .ec(let curve, let x, let y) = key {
+            let nid: Int32 =
+                switch curve {
+                case .p256: NID_X9_62_prime256v1
+                case .p384: NID_secp384r1
+                case .p521: NID_secp521r1
+                case .p256K: NID_secp256k1
+                }
+            let point = [4] + x + y
+            guard strongroom_x509_set_ec_key(target, nid, point, Int32(point.count)) == 1 else {
+                throw failure("X.509 key")
+            }
+            return
+        }
+        let made = try PublicKeyMemory.make(key, engine)
+        defer { EVP_PKEY_free(made) }
+        guard other(made) == 1 else { throw failure("X.509 key") }
+    }
+
     private func addExtensions(
         _ list: [(nid: Int32, value: String)], to certificate: OpaquePointer, issuer: OpaquePointer?
     ) throws(CryptoError) {
@@ -109,12 +130,11 @@ package struct CertificateBuilder: Sendable {
     package func request(_ content: CertificateContent, key: PublicKey, signer: Signer) throws(CryptoError) -> [UInt8] {
         guard let request = X509_REQ_new_ex(engine.context, nil) else { throw .failed("PKCS #10") }
         defer { X509_REQ_free(request) }
-        let public_ = try PublicKeyMemory.make(key, engine)
-        defer { EVP_PKEY_free(public_) }
         let subject = try content.name()
         defer { X509_NAME_free(subject) }
+        try set(key, X509_REQ_get_X509_PUBKEY(request)) { X509_REQ_set_pubkey(request, $0) }
         guard X509_REQ_set_version(request, 0) == 1, X509_REQ_set_subject_name(request, subject) == 1,
-            X509_REQ_set_pubkey(request, public_) == 1, let stack = strongroom_extension_stack()
+            let stack = strongroom_extension_stack()
         else { throw failure("PKCS #10") }
         defer { strongroom_extension_free_stack(stack) }
         var context = X509V3_CTX()
