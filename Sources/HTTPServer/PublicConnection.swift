@@ -97,40 +97,43 @@ final class PublicConnection: ChannelInboundHandler, TimedConnection, @unchecked
         }
     }
 
-    /// Segments behind the first slash, each decoded; empty ones count, since base64 may hold two slashes in a row.
+    /// Segments behind the first slash, each decoded; empty ones count, since base64 may hold two slashes in a row. An encoded slash
+    /// divides too: it can only be a part of base64.
     static func path(_ uri: String) -> [String]? {
-        var target = uri[...]
-        if let scheme = target.firstRange(of: "://"), !target.hasPrefix("/") {
-            target = target[scheme.upperBound...]
-            guard let slash = target.firstIndex(of: "/") else { return [""] }
-            target = target[slash...]
+        var target = Array(uri.utf8)[...]
+        if target.first != slash, let scheme = target.firstIndex(of: UInt8(ascii: ":")),
+            target[scheme...].starts(with: "://".utf8)
+        {
+            target = target[(scheme + 3)...]
+            guard let start = target.firstIndex(of: slash) else { return [""] }
+            target = target[start...]
         }
-        guard target.first == "/" else { return nil }
-        let path = target.dropFirst().prefix { $0 != "?" }
+        guard target.popFirst() == slash else { return nil }
         var segments: [String] = []
-        for segment in path.split(separator: "/", omittingEmptySubsequences: false) {
-            guard segment.utf8.contains(UInt8(ascii: "%")) else {
-                segments.append(String(segment))
-                continue
-            }
-            var bytes: [UInt8] = []
-            var rest = Array(segment.utf8)[...]
-            while let byte = rest.popFirst() {
-                guard byte == UInt8(ascii: "%") else {
-                    bytes.append(byte)
-                    continue
-                }
-                guard let high = rest.popFirst().flatMap({ Hex.value(of: $0) }),
-                    let low = rest.popFirst().flatMap({ Hex.value(of: $0) })
-                else { return nil }
-                bytes.append(high << 4 | low)
-            }
-            guard let text = String(validating: bytes, as: UTF8.self) else { return nil }
-            // An encoded slash stands for itself: it can only be a part of base64.
-            segments += text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        var segment: [UInt8] = []
+        func end() -> Bool {
+            guard let text = String(validating: segment, as: UTF8.self) else { return false }
+            segments.append(text)
+            segment.removeAll(keepingCapacity: true)
+            return true
         }
-        return segments
+        while var byte = target.popFirst(), byte != UInt8(ascii: "?") {
+            if byte == UInt8(ascii: "%") {
+                guard let high = target.popFirst().flatMap({ Hex.value(of: $0) }),
+                    let low = target.popFirst().flatMap({ Hex.value(of: $0) })
+                else { return nil }
+                byte = high << 4 | low
+            }
+            if byte == slash {
+                guard end() else { return nil }
+            } else {
+                segment.append(byte)
+            }
+        }
+        return end() ? segments : nil
     }
+
+    private static let slash = UInt8(ascii: "/")
 
     private func refuse(_ status: Int, _ text: String, _ context: ChannelHandlerContext) {
         write(status, "text/plain", Array((text + "\n").utf8), nil, nil, true, context)

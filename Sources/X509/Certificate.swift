@@ -240,9 +240,15 @@ enum X509Memory {
 /// PEM (RFC 7468).
 package enum PEM {
     package static func encode(_ der: [UInt8], label: String) -> String {
-        let text = Array(Base64.encode(der))
-        let lines = stride(from: 0, to: text.count, by: 64).map { String(text[$0..<min($0 + 64, text.count)]) }
-        return "-----BEGIN \(label)-----\n\(lines.joined(separator: "\n"))\n-----END \(label)-----\n"
+        let base64 = Array(Base64.encode(der).utf8)
+        var text = Array("-----BEGIN \(label)-----\n".utf8)
+        text.reserveCapacity(base64.count + base64.count / 64 + 80)
+        for start in stride(from: 0, to: base64.count, by: 64) {
+            text += base64[start..<min(start + 64, base64.count)]
+            text.append(UInt8(ascii: "\n"))
+        }
+        text += "-----END \(label)-----\n".utf8
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// The blocks of a text in their order; nil when one of them is broken.
