@@ -58,6 +58,21 @@ def own_server(binary, tmp_path):
         server.kill()
 
 
+@pytest.fixture(scope="module")
+def _lasting(binary, tmp_path_factory):
+    running = Server(binary, tmp_path_factory.mktemp("lasting") / "data").start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def lasting_server(_lasting) -> Server:
+    """The same for every test of a module. A test may stop or kill it, not damage it: the next one finds it running."""
+    if _lasting.process.poll() is not None:
+        _lasting.start()
+    return _lasting
+
+
 @pytest.fixture(scope="session")
 def cli(server) -> CommandLine:
     return server.cli()

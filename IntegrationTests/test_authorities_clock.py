@@ -1,10 +1,11 @@
-"""Authorities while the days pass: lists and answers are made anew before they end, and certificates are renewed in time.
+"""Authorities while the days of a year pass: lists and answers are made anew before they end, certificates are renewed in time.
 
 The server is stopped and started again with its clock moved, as in `test_certificates_renewal.py`.
 """
 
 import time
 from datetime import datetime, timedelta, timezone
+from typing import Callable
 
 import pytest
 from cryptography import x509
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
 from harness.authorities_public import ask_status, number_of, reasons_of, revocation_list, status_request
-from harness.authorities_wire import Authorities, leaf_of, leaf_policy
+from harness.authorities_wire import Authorities, authority_policy, leaf_of, leaf_policy
 from harness.certificates_made import certificate_of
 from harness.certificates_wire import make_together, version_of
 from harness.clock import shifted
@@ -21,6 +22,9 @@ from harness.server import Server
 DAY = 86_400
 HOURS = {"full_hours": 30 * 24, "delta_hours": 10 * 24}
 SETTINGS = {"crl": HOURS, "ocsp": {"hours": 10 * 24}}
+MONTH, YEAR = range(6, 37, 6), range(61, 367, 61)
+RENEWED = ("plain", "kept")
+SUCCESSFUL = ocsp.OCSPResponseStatus.SUCCESSFUL
 
 
 class Passing:
@@ -58,62 +62,107 @@ def seen(passing: Passing, shown: dict, made: dict[str, dict], issuer: x509.Cert
     }
 
 
-def wait_for_lists(shown: dict, number: int) -> None:
-    for _ in range(60):
-        if number_of(revocation_list(shown["crl"]["url"])) > number:
-            return
-        time.sleep(0.1)
+def wait_until(come: Callable[[], bool]) -> None:
+    """What does not come in time is missed by the tests."""
+    until = time.monotonic() + 10
+    while not come() and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
 def told(passing) -> dict:
-    """A month in steps of six days, for lists that last ten days and more; and a year for certificates of six months."""
-    authorities = passing.authorities
-    shown = authorities.root("listed", SETTINGS)
-    issuer = authorities.certificate("listed")
+    """A month in steps of six days, for lists that last ten days and more; and a year in steps of two months, for certificates of six."""
+    authorities, names = passing.authorities, ("listed", "gone", "renewing", "closed")
+    make_together(authorities.certificates, "root", {name: authority_policy(f"CN={name}", months=120) for name in names})
+    shown, gone = authorities.set("root-listed", SETTINGS), authorities.set("root-gone", SETTINGS)
+    authorities.certificates.delete("root-gone")
+    issuer = authorities.certificate("root-listed")
     days = {"good": 300, "revoked": 300, "short": 3, "held": 300}
-    made = {label: authorities.issue("listed", validity_days=count) for label, count in days.items()}
+    made = {label: authorities.issue("root-listed", validity_days=count) for label, count in days.items()}
     for label, reason in (("revoked", "keyCompromise"), ("short", "superseded"), ("held", "certificateHold")):
-        authorities.revoke("listed", made[label]["serial_number"], reason)
-    wait_for_lists(shown, 1)
-    gone = authorities.root("gone", SETTINGS)
-    authorities.certificates.delete("gone")
-    authorities.root("renewing", months=120)
-    authorities.issuer("renewing", "renewing")
-    thirds = {"lifetime_actions": [{"trigger": {"lifetime_percentage": 30}, "action": {"action_type": "AutoRenew"}}]}
+        authorities.revoke("root-listed", made[label]["serial_number"], reason)
+    wait_until(lambda: number_of(revocation_list(shown["crl"]["url"])) > 1)
+    for name in ("renewing", "closed"):
+        authorities.set(f"root-{name}")
+        authorities.issuer(name, f"root-{name}")
     kept = {"kty": "EC", "reuse_key": True}
-    wanted = {"plain": leaf_policy("renewing", months=6, **thirds), "kept": leaf_policy("renewing", months=6, key=kept, **thirds)}
+    wanted = {"plain": renewed_by("renewing"), "kept": renewed_by("renewing", key=kept), "refused": renewed_by("closed")}
     make_together(authorities.certificates, "year", wanted)
+    authorities.set("root-closed", {"enabled": False})
     steps = []
-    for day in (6, 12, 18, 24, 30, 36):
+    for day in MONTH:
         number = number_of(revocation_list(shown["crl"]["url"]))
         passing.to(day)
         if day == 12:
-            passing.authorities.certificates.recover("gone")
+            passing.authorities.certificates.recover("root-gone")
         at_once = seen(passing, shown, made, issuer)
-        wait_for_lists(shown, number)
-        time.sleep(0.3)
-        steps.append({"day": day, "before": number, "at once": at_once, "after": seen(passing, shown, made, issuer)})
+        after = seen_anew(passing, shown, made, issuer, number)
+        steps.append({"day": day, "before": number, "at once": at_once, "after": after})
         steps[-1]["recovered"] = revocation_list(gone["crl"]["url"])
-    counts = year(passing)
-    versions = {label: history(passing, f"year-{label}") for label in wanted}
-    issued = passing.authorities.list_issued("renewing")
-    return {"shown": shown, "issuer": issuer, "made": made, "steps": steps, "counts": counts, "versions": versions, "issued": issued}
+    counts, refusal = [count_and_pass(passing, YEAR[0])], refuse_and_enable(passing)
+    number = number_of(revocation_list(shown["crl"]["url"]))
+    counts.append(count_and_pass(passing, YEAR[1]))
+    late = seen_anew(passing, shown, made, issuer, number)
+    counts += [count_and_pass(passing, day) for day in YEAR[2:]]
+    return {
+        "issuer": issuer,
+        "made": made,
+        "steps": steps,
+        "late": late,
+        "counts": counts,
+        "refusal": refusal,
+        "versions": {label: history(passing, f"year-{label}") for label in RENEWED},
+        "issued": passing.authorities.list_issued("root-renewing"),
+    }
 
 
-def year(passing: Passing) -> list[dict[str, int]]:
-    """How many versions there are every two months, counted from the last time."""
-    counts = []
-    for day in range(60, 361, 60):
-        before = {label: len(passing.authorities.certificates.versions(f"year-{label}")) for label in ("plain", "kept")}
-        passing.to(day)
-        for _ in range(50):
-            after = {label: len(passing.authorities.certificates.versions(f"year-{label}")) for label in before}
-            if all(after[label] > before[label] for label in before):
-                break
-            time.sleep(0.1)
-        counts.append({label: after[label] - before[label] for label in before})
-    return counts
+def seen_anew(passing: Passing, shown: dict, made: dict[str, dict], issuer: x509.Certificate, number: int) -> dict:
+    """The same once lists after this number and answers of this day are there."""
+
+    def are_there() -> bool:
+        nonlocal found
+        found = seen(passing, shown, made, issuer)
+        answers = [found["status"][label] for label in ("good", "revoked", "held")]
+        return (
+            number_of(found["full"]) > number
+            and number_of(found["delta"]) == number_of(found["full"])
+            and all(one.response_status is SUCCESSFUL and passing.now - one.this_update_utc < timedelta(hours=1) for one in answers)
+            and found["status"]["short"].response_status is not SUCCESSFUL
+        )
+
+    found = {}
+    wait_until(are_there)
+    return found
+
+
+def renewed_by(issuer: str, **parts) -> dict:
+    """A certificate of six months, renewed after less than two."""
+    action = {"trigger": {"lifetime_percentage": 30}, "action": {"action_type": "AutoRenew"}}
+    return leaf_policy(issuer, months=6, lifetime_actions=[action], **parts)
+
+
+def count_of(passing: Passing, label: str) -> int:
+    return len(passing.authorities.certificates.versions(f"year-{label}"))
+
+
+def count_and_pass(passing: Passing, day: int) -> dict[str, int]:
+    """How many versions there are more on this day than before."""
+    before = {label: count_of(passing, label) for label in RENEWED}
+    passing.to(day)
+    wait_until(lambda: all(count_of(passing, label) > before[label] for label in RENEWED))
+    return {label: count_of(passing, label) - before[label] for label in RENEWED}
+
+
+def refuse_and_enable(passing: Passing) -> dict:
+    """What there is while the authority is disabled, and how many versions on the day after it was enabled."""
+    certificates = passing.authorities.certificates
+    wait_until(lambda: certificates.pending("year-refused")["status"] == "failed")
+    told = {"pending": certificates.pending("year-refused"), "before": count_of(passing, "refused")}
+    told["in use"] = certificate_of(certificates.get("year-refused"))
+    passing.authorities.set("root-closed", {"enabled": True})
+    passing.to(YEAR[0] + 1)
+    wait_until(lambda: count_of(passing, "refused") > 1)
+    return {**told, "after": count_of(passing, "refused"), "at first": history(passing, "year-refused")[0]}
 
 
 def history(passing: Passing, name: str) -> list[x509.Certificate]:
@@ -177,7 +226,7 @@ def test_the_lists_of_a_recovered_authority_are_made_anew(told):
 def test_there_is_an_answer_that_holds_at_every_moment(told, label, status, moment):
     for step in told["steps"]:
         answer, now = step[moment]["status"][label], step[moment]["now"]
-        assert answer.response_status is ocsp.OCSPResponseStatus.SUCCESSFUL, f"day {step['day']}"
+        assert answer.response_status is SUCCESSFUL, f"day {step['day']}"
         assert answer.certificate_status.name == status
         assert answer.this_update_utc <= now < answer.next_update_utc, f"day {step['day']}"
 
@@ -193,23 +242,34 @@ def test_no_more_is_said_of_what_has_expired(told):
     assert statuses == {ocsp.OCSPResponseStatus.UNAUTHORIZED}
 
 
+def test_what_ended_while_the_server_stood_still_is_made_anew(told):
+    """It stood still for two months, and nothing lasts that long."""
+    found, now = told["late"], told["late"]["now"]
+    for one in (found["full"], found["delta"]):
+        assert one.last_update_utc <= now < one.next_update_utc
+    for label, status in (("good", "GOOD"), ("revoked", "REVOKED"), ("held", "REVOKED")):
+        answer = found["status"][label]
+        assert (answer.response_status, answer.certificate_status.name) == (SUCCESSFUL, status)
+        assert answer.this_update_utc <= now < answer.next_update_utc
+
+
 # Renewal
 
 
 def test_a_certificate_is_renewed_once_each_time_it_is_due(told):
-    assert told["counts"] == [{"plain": 1, "kept": 1}] * len(told["counts"])
+    assert told["counts"] == [{"plain": 1, "kept": 1}] * len(YEAR)
 
 
-@pytest.mark.parametrize("label", ["plain", "kept"])
-def test_a_year_passes_without_a_gap(told, label):
+@pytest.mark.parametrize("label", RENEWED)
+def test_a_year_of_renewals_leaves_no_gap_and_issues_nothing_twice(told, label):
     versions = told["versions"][label]
-    assert len(versions) >= 7
+    assert len(versions) == 1 + len(YEAR)
     for one, after in zip(versions, versions[1:]):
         assert after.not_valid_before_utc < one.not_valid_after_utc
     assert versions[-1].not_valid_after_utc - versions[0].not_valid_before_utc > timedelta(days=365)
 
 
-@pytest.mark.parametrize("label", ["plain", "kept"])
+@pytest.mark.parametrize("label", RENEWED)
 def test_what_was_issued_is_what_was_renewed(told, label):
     issued = sorted(item["serial_number"] for item in told["issued"] if item["certificate"].endswith(f"/year-{label}"))
     assert issued == sorted(f"{one.serial_number:032x}" for one in told["versions"][label])
@@ -219,3 +279,10 @@ def test_what_was_issued_is_what_was_renewed(told, label):
 def test_the_key_is_kept_where_the_policy_says_so(told, label, keys):
     versions = told["versions"][label]
     assert len({one.public_key().public_numbers() for one in versions}) == (keys or len(versions))
+
+
+def test_a_renewal_that_is_refused_is_tried_again_and_leaves_the_version_in_use(told):
+    refusal = told["refusal"]
+    assert refusal["pending"]["status"] == "failed" and "disabled" in refusal["pending"]["error"]["message"]
+    assert (refusal["before"], refusal["after"]) == (1, 2)
+    assert refusal["in use"] == refusal["at first"]

@@ -32,6 +32,12 @@ def test_a_root_in_hardware_is_made(authorities, at_hand):
     assert isinstance(certificate.public_key().curve, ec.SECP256R1)
 
 
+def test_a_root_in_software_is_made_by_its_type_of_key_alone(authorities, cli, name):
+    made = cli.json("authority", "create-root", name, "--subject", f"CN={name}", "--key-type", "EC")
+    assert made == authorities.get(name)
+    assert authorities.wire.get(f"/keys/{name}").json()["key"]["kty"] == "EC"
+
+
 def test_an_intermediate_is_made_with_its_issuer(authorities, at_hand):
     root, below = at_hand["names"]
     certificate = authorities.certificate(below)
@@ -57,12 +63,12 @@ def test_settings_come_from_a_file(cli, at_hand, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["pem", "der"])
-def test_a_request_is_signed_and_the_chain_printed(cli, at_hand, tmp_path, form):
+def test_a_request_is_signed_and_the_chain_printed(authorities, cli, at_hand, tmp_path, form):
     csr = signing_request("www.example.com")
     (tmp_path / "csr").write_bytes(pem_of(csr).encode() if form == "pem" else der_of(csr))
     printed = cli.run("authority", "issue", at_hand["names"][1], "--csr", str(tmp_path / "csr"), "--days", "5").stdout
     leaf, *chain = x509.load_pem_x509_certificates(printed.encode())
-    assert len(chain) == 2
+    assert chain == [authorities.certificate(name) for name in reversed(at_hand["names"])]
     assert ": OK" in verify_chain(tmp_path, leaf, chain, "-verify_hostname", "www.example.com")
 
 
@@ -72,7 +78,9 @@ def test_what_was_issued_is_listed_and_revoked(authorities, cli, at_hand):
     assert [line for line in cli.run("authority", "issued", below).stdout.splitlines() if serial in line and "good" in line]
     revoked = cli.json("authority", "revoke", below, serial, "--reason", "keyCompromise")
     assert (revoked["status"], revoked["revocation"]["reason"]) == ("revoked", "keyCompromise")
-    assert [line for line in cli.run("authority", "issued", below).stdout.splitlines() if serial in line and "revoked" in line]
+    assert [line for line in cli.run("authority", "issued", below).stdout.splitlines() if line.split()[0] == serial and "revoked" in line]
+    refused = cli.run("authority", "revoke", below, serial, exit_code=1)
+    assert refused.stderr.count("\n") == 1 and "keyCompromise" in refused.stderr
 
 
 def test_lists_are_made_now(authorities, cli, at_hand):

@@ -1,4 +1,4 @@
-"""What an authority answered is there after `kill -9`: certificates, revocations, lists and answers about status."""
+"""What an authority answered is there after `kill -9`: certificates, orders, revocations, lists and answers about status."""
 
 import threading
 import time
@@ -8,20 +8,21 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
 from harness.authorities_public import ask_status, list_with, number_of, revocation_list, status_request
-from harness.authorities_wire import Authorities, leaf_of, signing_request
+from harness.authorities_wire import Authorities, leaf_of, leaf_policy, signing_request
 
-CALLERS = 8
+CALLERS, KILLS = 8, 3
 STATUS = {"good": ocsp.OCSPCertStatus.GOOD, "revoked": ocsp.OCSPCertStatus.REVOKED}
 
 
-def run_until_killed(server, csr, made: dict[str, dict], revoked: dict[str, dict]) -> None:
-    """Issues as fast as it can, revokes every fourth, and notes what was answered."""
+def run_until_killed(server, csr, made: dict[str, dict], revoked: dict[str, dict | None]) -> None:
+    """Issues as fast as it can, revokes every fourth, and notes what was answered; None for a revocation that was not."""
     authorities = Authorities(server.wire())
     try:
         for count in range(100_000):
             answer = authorities.issue("root", csr)
             made[answer["serial_number"]] = answer
             if count % 4 == 0:
+                revoked[answer["serial_number"]] = None
                 revoked[answer["serial_number"]] = authorities.revoke("root", answer["serial_number"], "superseded")
     except requests.RequestException:
         return
@@ -32,10 +33,10 @@ def test_what_was_answered_survives_a_kill(own_server):
     shown = Authorities(server.wire()).root("root")
     issuer, csr = Authorities(server.wire()).certificate("root"), signing_request()
     everything: dict[str, dict] = {}
-    told_revoked: dict[str, dict] = {}
-    for _ in range(3):
+    asked_revoked: dict[str, dict | None] = {}
+    for _ in range(KILLS):
         made: dict[str, dict] = {}
-        revoked: dict[str, dict] = {}
+        revoked: dict[str, dict | None] = {}
         callers = [threading.Thread(target=run_until_killed, args=(server, csr, made, revoked)) for _ in range(CALLERS)]
         for caller in callers:
             caller.start()
@@ -45,15 +46,18 @@ def test_what_was_answered_survives_a_kill(own_server):
         for caller in callers:
             caller.join()
         server.start()
-        assert made and revoked, "nothing was issued before the kill"
+        assert made and any(revoked.values()), "nothing was issued and revoked before the kill"
         assert number_of(revocation_list(shown["crl"]["url"])) >= before
         everything |= made
-        told_revoked |= revoked
+        asked_revoked |= revoked
+    told_revoked = {serial for serial, answer in asked_revoked.items() if answer}
     listed = Authorities(server.wire()).list_issued("root")
     by_serial = {item["serial_number"]: item for item in listed}
     assert len(by_serial) == len(listed), "a serial number came twice"
     assert {serial: by_serial[serial]["cer"] for serial in everything} == {serial: one["cer"] for serial, one in everything.items()}
+    assert len(listed) - len(everything) <= CALLERS * KILLS, "only what was on its way may be on record without having left"
     assert {by_serial[serial]["status"] for serial in told_revoked} == {"revoked"}
+    assert {by_serial[serial]["status"] for serial in everything.keys() - asked_revoked} == {"good"}
     for serial, answer in list(everything.items())[:: max(1, len(everything) // 40)]:
         status = ask_status(shown["ocsp"]["url"], status_request(leaf_of(answer), issuer, hashes.SHA256()))
         assert status.certificate_status is STATUS[by_serial[serial]["status"]]
@@ -70,6 +74,23 @@ def wait_until_listed(url: str, serials: set[int]) -> None:
             return
         time.sleep(0.25)
     raise AssertionError(f"{len(missing)} of {len(serials)} revocations are not in list {number_of(found)}")
+
+
+def test_orders_survive_a_kill_and_are_fulfilled_once(own_server):
+    server = own_server(vaults=("demo",))
+    authorities = Authorities(server.wire())
+    authorities.root("root")
+    authorities.issuer("root", "root")
+    names = [f"order-{number}" for number in range(30)]
+    for first in range(0, len(names), 10):
+        for name in names[first : first + 10]:
+            authorities.certificates.begin(name, leaf_policy("root"))
+        server.kill()
+        server.start()
+        authorities = Authorities(server.wire())
+    assert {authorities.certificates.wait(name)["status"] for name in names} == {"completed"}
+    issued = sorted(item["certificate"].rsplit("/", 1)[1] for item in authorities.list_issued("root"))
+    assert issued == sorted(names)
 
 
 def test_lists_and_status_are_served_after_a_restart(own_server):

@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from harness.authorities_wire import Authorities, authority_policy, certificates_of, fresh, leaf_of, reason_of, signing_request
-from harness.authorities_public import fetch, revocation_list, verify_chain
+from harness.authorities_public import fetch, number_of, revocation_list, verify_chain
 from harness.certificates_made import Authority, certificate_of, der, request_of
 from harness.certificates_wire import make_together, policy, refusal, version_of
 from harness.keys_wire import Keys
@@ -38,6 +38,7 @@ def test_a_certificate_that_signs_itself_becomes_an_authority(server, authoritie
     assert made["certificate"] == bundle["id"]
     assert made["generations"] == [version_of(bundle)]
     assert made["enabled"] is True
+    assert (made["subject"], made["issuer"]) == (f"CN={name}, O=Example",) * 2
     assert (made["nbf"], made["exp"]) == (bundle["attributes"]["nbf"], bundle["attributes"]["exp"])
     assert "path_length" not in made
     assert constraints_of(certificate) == x509.BasicConstraints(True, None)
@@ -65,6 +66,7 @@ def test_its_addresses_are_served_from_the_first_moment(server, authorities, own
     assert fetch(made["certificate_url"]).content == der(authorities.certificate(own))
     assert fetch(made["certificate_url"]).headers["Content-Type"] == "application/pkix-cert"
     assert len(revocation_list(made["crl"]["url"])) == len(revocation_list(made["crl"]["delta_url"])) == 0
+    assert number_of(revocation_list(made["crl"]["url"])) == made["crl"]["number"] == 1
 
 
 def test_setting_it_again_changes_it_and_keeps_its_generation(authorities, own):
@@ -238,7 +240,7 @@ def leaves(server) -> dict[str, str]:
 @pytest.mark.parametrize("rest", NO_AUTHORITY)
 def test_a_certificate_that_is_no_authority_is_told_so(authorities, leaves, rest):
     answer = authorities.wire.get(authorities.path(leaves["leaf"], rest))
-    assert answer.status_code == 404
+    assert refusal(answer) == (404, "AuthorityNotFound")
     assert "is not an authority" in answer.json()["error"]["message"]
 
 

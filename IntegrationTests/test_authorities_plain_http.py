@@ -131,6 +131,7 @@ WRONG = {
     "no identifier": lambda path: path.rsplit("/", 1)[0] + "/x.crl",
     "another ending": lambda path: path.removesuffix(".crl") + ".pem",
     "no ending": lambda path: path.removesuffix(".crl"),
+    "only the first part": lambda path: "/crl",
     "too deep": lambda path: path + "/x",
     "one slash more": lambda path: path.replace("/crl/", "/crl//"),
     "out of the folder": lambda path: path.replace("/crl/", "/crl/../crl/"),
@@ -141,6 +142,7 @@ WRONG = {
 def test_a_path_with_nothing_behind_it_is_not_found(plain, shown, label):
     answer = plain.exchange(plain.request("GET", WRONG[label](path_of(shown["crl"]["url"]))))
     assert (answer.status, answer.headers["content-type"]) == (404, "text/plain")
+    assert b"Use https" in answer.body
 
 
 def test_a_generation_of_another_authority_has_no_status_here(shown, question):
@@ -148,8 +150,9 @@ def test_a_generation_of_another_authority_has_no_status_here(shown, question):
     assert answer.content[-1] == 6, "unauthorized (RFC 6960 §4.2.1)"
 
 
-def test_a_path_that_is_no_path_is_refused(plain):
-    answer = plain.exchange(plain.request("GET", "/crl/%zz/x"))
+@pytest.mark.parametrize("target", ["/crl/%zz/x", "x"])
+def test_a_path_that_is_no_path_is_refused(plain, target):
+    answer = plain.exchange(plain.request("GET", target))
     assert answer.status == 400
     assert plain.is_closed()
 
@@ -184,9 +187,9 @@ def test_too_many_headers_are_refused(plain):
     assert plain.exchange(plain.request("GET", "/", *(f"X-{number}: {'x' * 500}" for number in range(200)))).status in (400, 431)
 
 
-@pytest.mark.parametrize("data", [b"GARBAGE\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"])
-def test_what_is_not_http_is_refused(plain, data):
-    assert plain.exchange(data).status in (400, 505)
+@pytest.mark.parametrize(("data", "statuses"), [(b"GARBAGE\r\n\r\n", (400,)), (b"GET\r\n\r\n", (400,)), (b"GET / HTTP/9.9\r\n\r\n", (400, 505))])
+def test_what_is_not_http_is_refused(plain, data, statuses):
+    assert plain.exchange(data).status in statuses
     assert plain.is_closed()
 
 
@@ -201,6 +204,8 @@ HIDDEN = [
     "/keys",
     "/subscriptions",
     "/health",
+    "/healthstatus",
+    "/../secrets",
     "/",
 ]
 

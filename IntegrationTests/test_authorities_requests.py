@@ -19,6 +19,7 @@ from harness.authorities_wire import (
     der_of,
     fresh,
     leaf_of,
+    leaf_policy,
     pem_of,
     reason_of,
     signing_request,
@@ -70,6 +71,7 @@ NO_REQUEST = {
     "a certificate": (pem_of(self_signed()[1]), "neither PEM nor base64"),
     "a certificate in base64": (base64.b64encode(der_of(self_signed()[1])).decode(), "it is not a certification request"),
     "two requests": (pem_of(signing_request()) * 2, "neither PEM nor base64"),
+    "PEM that does not end": ("-----BEGIN CERTIFICATE REQUEST-----\nx", "neither PEM nor base64"),
     "half a request": (base64.b64encode(der_of(signing_request())[:100]).decode(), "it is not a certification request"),
     "more than a request": (base64.b64encode(der_of(signing_request()) + b"0").decode(), "it is not a certification request"),
     "a long request": (base64.b64encode(b"0" * 70_000).decode(), "too large"),
@@ -147,7 +149,26 @@ def test_a_profile_gives_a_certificate_its_purpose(authorities, root, tmp_path, 
     assert extension(leaf, x509.BasicConstraints).ca is False
     assert days - 0.1 < days_of(leaf) < days + 0.1
     assert ": OK" in verify_chain(tmp_path, leaf, chain, "-purpose", purpose)
-    assert addresses_of(leaf)["crl"] == [authorities.get(root)["crl"]["url"]]
+
+
+def test_a_certificate_says_where_its_issuer_answers(authorities, root):
+    shown = authorities.get(root)
+    assert addresses_of(leaf_of(authorities.issue(root))) == {
+        "ocsp": [shown["ocsp"]["url"]],
+        "issuer": [shown["certificate_url"]],
+        "crl": [shown["crl"]["url"]],
+        "delta": [shown["crl"]["delta_url"]],
+    }
+
+
+def test_every_name_of_a_request_is_taken_over(authorities, root):
+    leaf = leaf_of(authorities.issue(root, signing_request("www.example.com", dns=("www.example.com", "example.com"))))
+    assert extension(leaf, x509.SubjectAlternativeName).get_values_for_type(x509.DNSName) == ["www.example.com", "example.com"]
+
+
+def test_what_was_issued_is_on_record_as_it_was_answered(authorities, root):
+    made = authorities.issue(root)
+    assert authorities.issued(root, made["serial_number"]) == made
 
 
 @pytest.mark.parametrize(("ekus", "profile"), [((SERVER, CLIENT), "tlsServer"), ((CLIENT, MAIL), "tlsClient"), ((CODE,), "codeSigning")])
@@ -246,21 +267,33 @@ def test_a_name_within_the_constraints_is_signed(authorities, bounded, tmp_path,
 
 
 OUTSIDE = {
-    "another domain": signing_request("example.org"),
-    "a longer domain": signing_request("notexample.com"),
-    "an excluded name": signing_request("no.example.com"),
-    "below an excluded name": signing_request("a.no.example.com"),
-    "one of several": signing_request("www.example.com", dns=("www.example.com", "example.org")),
-    "only a common name": signing_request("example.org", dns=()),
-    "another address": signing_request("", dns=(), extensions=(x509.SubjectAlternativeName([x509.RFC822Name("a@example.org")]),)),
+    "another domain": (signing_request("example.org"), "permitted"),
+    "a longer domain": (signing_request("notexample.com"), "permitted"),
+    "an excluded name": (signing_request("no.example.com"), "excluded"),
+    "below an excluded name": (signing_request("a.no.example.com"), "excluded"),
+    "one of several": (signing_request("www.example.com", dns=("www.example.com", "example.org")), "permitted"),
+    "only a common name": (signing_request("example.org", dns=()), "permitted"),
+    "another address": (
+        signing_request("", dns=(), extensions=(x509.SubjectAlternativeName([x509.RFC822Name("a@example.org")]),)),
+        "permitted",
+    ),
 }
 
 
 @pytest.mark.parametrize("label", OUTSIDE)
 def test_a_name_outside_the_constraints_is_refused(authorities, bounded, label):
-    reason = reason_of(authorities.ask_issue(bounded["below"], OUTSIDE[label], profile="tlsServer"))
+    csr, subtree = OUTSIDE[label]
+    reason = reason_of(authorities.ask_issue(bounded["below"], csr, profile="tlsServer"))
     assert "its chain would not hold" in reason
-    assert "subtree violation" in reason
+    assert f"{subtree} subtree violation" in reason
+
+
+def test_an_order_for_a_name_outside_the_constraints_ends_with_its_reason(authorities, bounded, name):
+    authorities.issuer(name, bounded["below"])
+    authorities.certificates.begin(name, leaf_policy(name, ("www.example.org",)))
+    pending = authorities.certificates.wait(name)
+    assert (pending["status"], pending["error"]["code"]) == ("failed", "Request rejected")
+    assert "permitted subtree violation" in pending["error"]["message"]
 
 
 # Names that other software may read otherwise: (what they are, DER of the extension's value).
@@ -283,7 +316,7 @@ def test_crooked_alternative_names_are_refused(authorities, bounded, label):
 
 def test_what_was_refused_is_not_on_record(authorities, bounded):
     before = len(authorities.list_issued(bounded["below"]))
-    authorities.ask_issue(bounded["below"], OUTSIDE["another domain"])
+    authorities.ask_issue(bounded["below"], OUTSIDE["another domain"][0])
     assert len(authorities.list_issued(bounded["below"])) == before
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from harness.application import Application
 from harness.authorities_wire import Authorities, fresh, pem_of, signing_request
+from harness.certificates_wire import refusal
 from harness.wire import Wire
 
 pytest_plugins = ["harness.authorities_fixtures"]
@@ -43,6 +44,7 @@ ROLES = {
 def is_let_in(answer) -> bool:
     """A refusal must be the one of RBAC, before anything is told of what is there."""
     if answer.status_code == 403:
+        assert answer.json()["error"]["code"] == "Forbidden"
         assert answer.json()["error"]["innererror"]["code"] == "ForbiddenByRbac"
         return False
     assert answer.status_code in (200, 201, 404), answer.text
@@ -109,7 +111,7 @@ def test_an_issuer_is_no_way_to_an_authority_of_another_vault(server, holders, e
     account = form.format(name=elsewhere, url=server.vault_url("demo2"))
     officer = Authorities(server.wire(application=holders["Key Vault Certificates Officer"]))
     answer = officer.ask_issuer(name, account)
-    assert answer.status_code == 403
+    assert refusal(answer) == (403, "Forbidden")
     assert "is not authorized to issue" in answer.json()["error"]["message"]
     assert officer.wire.get(f"/certificates/issuers/{name}").status_code == 404
 

@@ -10,6 +10,8 @@ from harness.authorities_sdk import read, wanted
 
 pytest_plugins = ["harness.authorities_fixtures"]
 
+FAST = {"_polling_interval": 0.2}
+
 
 @pytest.fixture
 async def aclient(server):
@@ -31,15 +33,15 @@ async def aclient(server):
 async def test_an_issuer_is_made_and_certificates_come_at_once(aclient, authorities, root, name, tmp_path):
     issuer = await aclient.create_issuer(name, "OnPremiseCA", account_id=root)
     assert (issuer.provider, issuer.account_id) == ("OnPremiseCA", root)
-    asked = [aclient.create_certificate(f"{name}-{number}", wanted(name), _polling_interval=1) for number in range(5)]
+    asked = [aclient.create_certificate(f"{name}-{number}", wanted(name), **FAST) for number in range(5)]
     leaves = [read(made) for made in await asyncio.gather(*asked)]
     assert len({leaf.serial_number for leaf in leaves}) == 5
     assert ": OK" in verify_chain(tmp_path, leaves[0], [authorities.certificate(root)])
 
 
 async def test_a_second_version_comes_by_the_stored_policy(aclient, issuer, name):
-    first = await aclient.create_certificate(name, wanted(issuer), _polling_interval=1)
-    second = await aclient.create_certificate(name, await aclient.get_certificate_policy(name), _polling_interval=1)
+    first = await aclient.create_certificate(name, wanted(issuer), **FAST)
+    second = await aclient.create_certificate(name, await aclient.get_certificate_policy(name), **FAST)
     assert read(second).issuer == read(first).issuer
     assert read(second).serial_number != read(first).serial_number
     assert {one.version async for one in aclient.list_properties_of_certificate_versions(name)} == {

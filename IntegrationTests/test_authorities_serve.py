@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.authorities import Authorities, chain_of, public, request_for
+from harness.authorities_public import document, fetch
+from harness.authorities_wire import Authorities, leaf_of
 from harness.certificates_made import pfx, self_signed
-from harness.certificates_wire import Certificates
 from harness.command_line import CommandLine
 from harness.ports import free_port
 from harness.production import Production
@@ -48,21 +48,21 @@ class Receiver:
         self.port = free_port()
         self._server = HTTPServer(("127.0.0.1", self.port), Handler)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self):
         self._server.shutdown()
         self._server.server_close()
 
 
-def started(production: Production, **options) -> Certificates:
-    """The certificates of a server whose owner may do everything with them."""
+def started(production: Production, **options) -> Authorities:
+    """The authorities of a server whose owner may do everything with them."""
     production.initialise().start(**options)
     scope = (
         f"/subscriptions/{production.subscription}/resourceGroups/strongroom/providers/Microsoft.KeyVault/vaults/demo"
     )
     CommandLine(production.binary, production.client_env).assign(production.owner, "Key Vault Administrator", scope)
-    return Certificates(production.wire())
+    return Authorities(production.wire())
 
 
 @pytest.fixture
@@ -75,18 +75,23 @@ def production(binary, tmp_path):
 def test_lists_and_status_are_served_on_a_port_of_their_own(production):
     port = free_port()
     production.settings["pki"] = {"address": f"http://localhost:{port}", "port": port}
-    authorities = Authorities(started(production))
-    made = authorities.make("root")
+    made = started(production).root("root")
     assert made["crl"]["url"].startswith(f"http://localhost:{port}/crl/demo/")
-    assert public("GET", made["crl"]["url"]).status_code == 200
-    assert public("GET", f"http://localhost:{port}/secrets").status_code == 404
+    assert document(made["crl"]["url"])
+    assert fetch(f"http://localhost:{port}/secrets").status_code == 404
 
 
 def test_without_an_address_certificates_name_none(production):
-    authorities = Authorities(started(production))
-    assert "url" not in authorities.make("root")["crl"]
-    leaf = chain_of(authorities.issue("root", request_for("a.example.com")[1]))[0]
+    authorities = started(production)
+    assert "url" not in authorities.root("root")["crl"]
+    leaf = leaf_of(authorities.issue("root"))
     assert "cRLDistributionPoints" not in [extension.oid._name for extension in leaf.extensions]
+
+
+@pytest.fixture(scope="module")
+def initialised(binary, tmp_path_factory) -> Production:
+    """A server that no test starts."""
+    return Production(binary, tmp_path_factory.mktemp("initialised")).initialise()
 
 
 @pytest.mark.parametrize(
@@ -100,9 +105,9 @@ def test_without_an_address_certificates_name_none(production):
         ("notices.secret", {"notices": {"webhook": "https://example.com", "secret": "the secret itself"}}),
     ],
 )
-def test_settings_that_make_no_sense_stop_the_start(production, member, settings):
-    production.initialise().settings.update(settings)
-    result = production.run("serve")
+def test_settings_that_make_no_sense_stop_the_start(initialised, monkeypatch, member, settings):
+    monkeypatch.setattr(initialised, "settings", {**initialised.settings, **settings})
+    result = initialised.run("serve")
     assert result.returncode == 78 and result.stderr.count("\n") == 1 and member in result.stderr
 
 
@@ -117,7 +122,7 @@ def test_a_certificate_near_its_end_is_told_to_the_receiver(production, tmp_path
         "caFile": str(production.bundle),
     }
     try:
-        certificates = started(production, descriptors=(reading,))
+        certificates = started(production, descriptors=(reading,)).certificates
         certificates.wire.put("/certificates/contacts", json={"contacts": [{"email": "pki@example.com"}]})
         action = {"trigger": {"lifetime_percentage": 1}, "action": {"action_type": "EmailContacts"}}
         certificates.import_("soon", pfx(*self_signed(days=30)), policy={"lifetime_actions": [action]})

@@ -19,6 +19,16 @@ pytest_plugins = ["harness.authorities_fixtures"]
 GOOD, REVOKED = ocsp.OCSPCertStatus.GOOD, ocsp.OCSPCertStatus.REVOKED
 UNAUTHORIZED, MALFORMED = ocsp.OCSPResponseStatus.UNAUTHORIZED, ocsp.OCSPResponseStatus.MALFORMED_REQUEST
 HASHES = {"SHA-1": hashes.SHA1(), "SHA-256": hashes.SHA256()}
+REASONS = {
+    "unspecified": None,
+    "keyCompromise": x509.ReasonFlags.key_compromise,
+    "cACompromise": x509.ReasonFlags.ca_compromise,
+    "affiliationChanged": x509.ReasonFlags.affiliation_changed,
+    "superseded": x509.ReasonFlags.superseded,
+    "cessationOfOperation": x509.ReasonFlags.cessation_of_operation,
+    "certificateHold": x509.ReasonFlags.certificate_hold,
+    "privilegeWithdrawn": x509.ReasonFlags.privilege_withdrawn,
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +55,10 @@ def ask(told_of: dict, label: str = "good", algorithm=hashes.SHA1()) -> ocsp.OCS
 @pytest.mark.parametrize("algorithm", HASHES)
 @pytest.mark.parametrize("label", ["good", "revoked", "held"])
 def test_an_answer_is_signed_and_of_this_time(told_of, label, algorithm):
-    answer = ask(told_of, label, HASHES[algorithm])
+    assert_signed_and_of_this_time(ask(told_of, label, HASHES[algorithm]), told_of, label, algorithm)
+
+
+def assert_signed_and_of_this_time(answer: ocsp.OCSPResponse, told_of: dict, label: str, algorithm: str) -> None:
     assert answer.response_status is ocsp.OCSPResponseStatus.SUCCESSFUL
     assert answer.certificate_status is (GOOD if label == "good" else REVOKED)
     assert answer.serial_number == told_of["leaves"][label].serial_number
@@ -60,6 +73,14 @@ def test_a_revocation_is_told_with_its_time_and_reason(told_of):
     assert answer.revocation_time_utc.timestamp() == told_of["time"]
     assert answer.revocation_reason is x509.ReasonFlags.key_compromise
     assert ask(told_of, "held").revocation_reason is x509.ReasonFlags.certificate_hold
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_reason_is_told(authorities, told_of, reason):
+    made = authorities.issue(told_of["name"])
+    authorities.revoke(told_of["name"], made["serial_number"], reason)
+    answer = ask_status(told_of["url"], status_request(leaf_of(made), told_of["issuer"], hashes.SHA1()))
+    assert (answer.certificate_status, answer.revocation_reason) == (REVOKED, REASONS[reason])
 
 
 def test_a_revocation_is_told_in_the_moment_it_is_answered(authorities, told_of):
@@ -87,7 +108,7 @@ def test_a_status_is_asked_for_by_address(told_of, label, encoded, algorithm):
     answer = fetch(f"{told_of['url']}/{quote(text, safe='') if encoded else text}")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/ocsp-response")
     assert "max-age=" in answer.headers["Cache-Control"]
-    assert ocsp.load_der_ocsp_response(answer.content).certificate_status is (GOOD if label == "good" else REVOKED)
+    assert_signed_and_of_this_time(ocsp.load_der_ocsp_response(answer.content), told_of, label, algorithm)
 
 
 def test_base64_with_slashes_in_a_row_is_read(authorities, told_of):

@@ -53,6 +53,7 @@ def test_create_answers_202_with_the_place_to_ask_again(server, certificates, na
         "csr": body["csr"],
         "cancellation_requested": False,
         "status": "inProgress",
+        "preserveCertOrder": False,
         "request_id": body["request_id"],
     }
 
@@ -85,6 +86,7 @@ def test_a_completed_operation_names_what_it_made(certificates, standing):
         "cancellation_requested": False,
         "status": "completed",
         "target": url,
+        "preserveCertOrder": False,
         "request_id": begun["request_id"],
     }
 
@@ -201,7 +203,7 @@ def test_the_bundle_shows_the_certificate(server, standing):
     made = standing["usual"][1]
     certificate, version, name = certificate_of(made), version_of(made), made["id"].split("/")[4]
     assert HEX.match(version)
-    assert set(made) == {"id", "kid", "sid", "x5t", "cer", "attributes", "tags", "policy", "pending"}
+    assert set(made) == {"id", "kid", "sid", "x5t", "cer", "attributes", "tags", "policy", "pending", "preserveCertOrder"}
     kinds = {"id": "certificates", "kid": "keys", "sid": "secrets"}
     assert {one: made[one] for one in kinds} == {
         one: f"{server.vault_url()}/{kind}/{name}/{version}" for one, kind in kinds.items()

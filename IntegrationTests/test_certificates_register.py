@@ -15,13 +15,14 @@ HEADER = ["name", "owner", "usedBy", "issuer", "subject", "notBefore", "expires"
 def standing(own_server):
     server = own_server(vaults=("demo",))
     certificates = Certificates(server.wire())
-    certificates.create("plain", policy())
+    certificates.begin("plain", policy())
     tags = {"owner": 'Web, "Team"', "used-by": "=HYPERLINK(1)"}
-    certificates.create("tagged", policy(), tags=tags, attributes={"enabled": False})
-    for number in range(24):
-        certificates.begin(f"many-{number:02}", policy())
-    for number in range(24):
-        certificates.wait(f"many-{number:02}")
+    certificates.begin("tagged", policy(), tags=tags, attributes={"enabled": False})
+    many = [f"many-{number:02}" for number in range(24)]
+    for name in many:
+        certificates.begin(name, policy())
+    for name in ("plain", "tagged", *many):
+        assert certificates.wait(name)["status"] == "completed"
     return server
 
 

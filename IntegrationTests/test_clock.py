@@ -5,6 +5,7 @@ import time
 import pytest
 
 from harness.clock import shifted
+from harness.server import Server
 from harness.tokens import claims_of
 
 DAY = 86_400
@@ -68,22 +69,28 @@ def test_a_token_from_the_future_is_refused(at):
 def test_a_token_is_not_remembered_beyond_its_end(at):
     """The cache of verified tokens ends with the token, also when the server keeps running: it starts close to the end."""
     token = at.server.fresh_token()
-    server = at(seconds_left(token) + 45)
+    server = at(seconds_left(token) + 48)
     wire = server.wire_with(token, verify=False)
     assert wire.get("/secrets").status_code == 200
-    time.sleep(20)
+    until = time.monotonic() + 20
+    while wire.get("/secrets").status_code == 200 and time.monotonic() < until:
+        time.sleep(0.2)
     assert wire.get("/secrets").status_code == 401
 
 
 # Retention
 
 
+def delete_kept(server) -> int:
+    wire = server.wire()
+    wire.set_secret("kept", "v")
+    return wire.delete_secret("kept")["attributes"]["recoverableDays"]
+
+
 @pytest.fixture
 def deleted(at) -> int:
     """A deleted secret, and the days it is kept."""
-    wire = at.server.wire()
-    wire.set_secret("kept", "v")
-    return wire.delete_secret("kept")["attributes"]["recoverableDays"]
+    return delete_kept(at.server)
 
 
 def late_wire(server):
@@ -96,18 +103,27 @@ def test_a_deleted_secret_can_be_recovered_until_the_day_it_is_purged(at, delete
     assert wire.get("/secrets/kept").json()["value"] == "v"
 
 
-def test_a_clock_that_jumps_forward_destroys_nothing(at, deleted):
-    server = at((deleted + 1) * DAY)
-    time.sleep(5)
-    assert late_wire(server).post("/deletedsecrets/kept/recover").status_code == 200
+@pytest.fixture(scope="module")
+def jumped(binary, tmp_path_factory) -> dict:
+    """What there is when the clock has jumped forward, beyond the days that a deleted secret is kept."""
+    server = Server(binary, tmp_path_factory.mktemp("jumped") / "data").start()
+    try:
+        days = delete_kept(server)
+        server.restart(**shifted((days + 1) * DAY))
+        time.sleep(5)
+        recovered = late_wire(server).post("/deletedsecrets/kept/recover")
+        assert server.stop() == 0
+        return {"recovered": recovered, "records": server.cli().run("audit", "export", "--data", str(server.data)).stdout}
+    finally:
+        server.kill()
 
 
-def test_a_clock_that_jumps_forward_raises_an_alarm(at, deleted):
-    server = at((deleted + 1) * DAY)
-    time.sleep(5)
-    assert server.stop() == 0
-    exported = server.cli().run("audit", "export", "--data", str(server.data)).stdout
-    assert "ClockJumpAlarm" in exported
+def test_a_clock_that_jumps_forward_destroys_nothing(jumped):
+    assert jumped["recovered"].status_code == 200
+
+
+def test_a_clock_that_jumps_forward_raises_an_alarm(jumped):
+    assert "ClockJumpAlarm" in jumped["records"]
 
 
 def test_a_deleted_secret_is_purged_once_its_days_have_passed(at, deleted):
@@ -116,9 +132,9 @@ def test_a_deleted_secret_is_purged_once_its_days_have_passed(at, deleted):
         at(day * DAY)
     server = at((deleted + 1) * DAY)
     wire = late_wire(server)
-    for _ in range(60):
+    for _ in range(300):
         if wire.get("/deletedsecrets/kept").status_code == 404:
             break
-        time.sleep(0.5)
+        time.sleep(0.1)
     assert wire.post("/deletedsecrets/kept/recover").status_code == 404
     assert wire.put("/secrets/kept", json={"value": "again"}).status_code == 200

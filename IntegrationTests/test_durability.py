@@ -4,10 +4,19 @@ import random
 import threading
 import time
 
+import pytest
 import requests
+
+from harness.server import Server
 
 ROUNDS = 15
 WRITERS = 4
+
+
+@pytest.fixture
+def server(lasting_server) -> Server:
+    """In these tests the server is one that they may kill."""
+    return lasting_server
 
 
 def write_until_killed(server, number: int, turn: int, acknowledged: dict[str, str]) -> None:
@@ -31,8 +40,14 @@ def read_back(server, acknowledged: dict[str, str]) -> None:
         assert (answer.status_code, answer.json().get("value")) == (200, value), path
 
 
-def test_every_acknowledged_write_survives_a_kill(own_server):
-    server = own_server()
+def wait_for_the_first(acknowledged: dict[str, str]) -> None:
+    for _ in range(200):
+        if acknowledged:
+            return
+        time.sleep(0.05)
+
+
+def test_every_acknowledged_write_survives_a_kill(server):
     server.token()
     everything: dict[str, str] = {}
     for turn in range(ROUNDS):
@@ -42,7 +57,8 @@ def test_every_acknowledged_write_survives_a_kill(own_server):
         ]
         for writer in writers:
             writer.start()
-        time.sleep(random.uniform(0.1, 0.6))
+        wait_for_the_first(acknowledged)
+        time.sleep(random.uniform(0.0, 0.4))
         server.kill()
         for writer in writers:
             writer.join()
@@ -55,42 +71,38 @@ def test_every_acknowledged_write_survives_a_kill(own_server):
     server.cli().run("audit", "verify", "--data", str(server.data))
 
 
-def test_an_acknowledged_delete_survives_a_kill(own_server):
-    server = own_server()
+def test_an_acknowledged_delete_survives_a_kill(server, name):
     wire = server.wire()
     for number in range(20):
-        wire.set_secret(f"gone-{number}")
-    deleted = [wire.delete_secret(f"gone-{number}") for number in range(20)]
+        wire.set_secret(f"{name}-{number}")
+    deleted = [wire.delete_secret(f"{name}-{number}") for number in range(20)]
     server.kill()
     server.start()
-    assert [wire.get(f"/deletedsecrets/gone-{number}").json() for number in range(20)] == deleted
-    assert {wire.get(f"/secrets/gone-{number}").status_code for number in range(20)} == {404}
+    assert [wire.get(f"/deletedsecrets/{name}-{number}").json() for number in range(20)] == deleted
+    assert {wire.get(f"/secrets/{name}-{number}").status_code for number in range(20)} == {404}
 
 
-def test_an_acknowledged_purge_survives_a_kill(own_server):
-    server = own_server()
+def test_an_acknowledged_purge_survives_a_kill(server, name):
     wire = server.wire()
     for number in range(20):
-        wire.set_secret(f"gone-{number}")
-        wire.delete_secret(f"gone-{number}")
-        assert wire.delete(f"/deletedsecrets/gone-{number}").status_code == 204
+        wire.set_secret(f"{name}-{number}")
+        wire.delete_secret(f"{name}-{number}")
+        assert wire.delete(f"/deletedsecrets/{name}-{number}").status_code == 204
     server.kill()
     server.start()
-    assert {wire.get(f"/deletedsecrets/gone-{number}").status_code for number in range(20)} == {404}
+    assert {wire.get(f"/deletedsecrets/{name}-{number}").status_code for number in range(20)} == {404}
 
 
-def test_an_acknowledged_role_survives_a_kill(own_server):
-    server = own_server()
-    application = server.cli().create_application("reader")
+def test_an_acknowledged_role_survives_a_kill(server, name):
+    application = server.cli().create_application(name)
     server.cli().assign(application, "Key Vault Secrets User", server.vault_scope())
     server.kill()
     server.start()
     assert server.wire(application=application).get("/secrets").status_code == 200
 
 
-def test_an_acknowledged_refusal_of_an_application_survives_a_kill(own_server):
-    server = own_server()
-    application = server.cli().create_application("reader")
+def test_an_acknowledged_refusal_of_an_application_survives_a_kill(server, name):
+    application = server.cli().create_application(name)
     server.cli().assign(application, "Key Vault Secrets User", server.vault_scope())
     token = server.fresh_token(application)
     server.cli().run("app", "disable", application.app_id)
@@ -99,14 +111,13 @@ def test_an_acknowledged_refusal_of_an_application_survives_a_kill(own_server):
     assert server.wire_with(token).get("/secrets").status_code == 401
 
 
-def test_the_audit_record_of_an_answer_survives_a_kill(own_server):
-    server = own_server()
+def test_the_audit_record_of_an_answer_survives_a_kill(server, name):
     wire = server.wire()
     for number in range(20):
-        wire.get(f"/secrets/asked-{number}")
+        wire.get(f"/secrets/{name}-{number}")
     server.kill()
     exported = server.cli().run("audit", "export", "--data", str(server.data)).stdout
-    assert all(f"/secrets/asked-{number}" in exported for number in range(20))
+    assert all(f"/secrets/{name}-{number}" in exported for number in range(20))
 
 
 # Whatever was last acknowledged, or was on its way
@@ -162,8 +173,7 @@ class Writer:
         return ("deleted", held["value"], held["contentType"])
 
 
-def test_every_secret_is_as_last_acknowledged_or_as_was_being_asked(own_server):
-    server = own_server()
+def test_every_secret_is_as_last_acknowledged_or_as_was_being_asked(server):
     writers = [Writer(server, f"life-{number}") for number in range(6)]
     for _ in range(6):
         threads = [threading.Thread(target=writer.run) for writer in writers]

@@ -38,7 +38,7 @@ def settled(token: TokenFolder, known: set[str], seconds: float = 10) -> set[str
     """The objects that no key owns, once there are none or the time is over."""
     deadline = time.monotonic() + seconds
     while (orphans := {each.id for each in token.keys()} - known) and time.monotonic() < deadline:
-        time.sleep(0.5)
+        time.sleep(0.1)
     return orphans
 
 

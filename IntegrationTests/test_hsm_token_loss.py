@@ -81,8 +81,8 @@ def test_a_token_that_is_away_is_told_and_found_again(own_server):
     assert server.stop() == 0
 
 
-def test_it_may_go_away_again_and_again(own_server):
-    server = own_server()
+def test_it_may_go_away_again_and_again(lasting_server):
+    server = lasting_server
     pool = pool_keys(server)
     key = pool.create("aes", "oct-HSM")
     for _ in range(2):
@@ -91,8 +91,8 @@ def test_it_may_go_away_again_and_again(own_server):
         eventually(lambda: pool.ask("wrapkey", key, "A256KW", b"t" * 16))
 
 
-def test_software_keys_are_as_quick_as_ever_while_many_wait_for_the_token(own_server):
-    server = own_server()
+def test_software_keys_are_as_quick_as_ever_while_many_wait_for_the_token(lasting_server):
+    server = lasting_server
     pool, vault = pool_keys(server), Keys(server.wire())
     hard, soft = pool.create("hard", "RSA-HSM"), vault.create("soft", "EC")
     stop = time.monotonic() + 1.5
@@ -115,8 +115,8 @@ def test_software_keys_are_as_quick_as_ever_while_many_wait_for_the_token(own_se
     eventually(lambda: pool.ask("sign", hard, "RS256", HASHED))
 
 
-def test_many_clients_that_find_the_token_again_all_go_on(own_server):
-    server = own_server()
+def test_many_clients_that_find_the_token_again_all_go_on(lasting_server):
+    server = lasting_server
     pool = pool_keys(server)
     keys = [pool.create(f"aes-{number}", "oct-HSM") for number in range(8)]
     wrapped = [pool.use("wrapkey", key, "A256KW", b"%016d" % number) for number, key in enumerate(keys)]
