@@ -86,7 +86,7 @@ struct PendingOutput: OperationOutput {
             response.headers.append(
                 (
                     "Location",
-                    "\(vault.url(of: "certificates"))\(name)/pending?api-version=\(call.apiVersion.text)&request_id="
+                    "\(vault.url(of: "certificates"))\(pending.shownName(name))/pending?api-version=\(call.apiVersion.text)&request_id="
                         + ObjectVersion(pending.requestID).description
                 ))
         }
@@ -126,7 +126,7 @@ struct CertificateList: OperationOutput {
 
         /// A certificate whose first version is being made.
         init(_ name: ObjectName, _ pending: PendingCertificate) {
-            self.name = name
+            self.name = pending.shownName(name)
             record = ObjectRecord(
                 version: ObjectVersion(pending.version),
                 attributes: ObjectAttributes(

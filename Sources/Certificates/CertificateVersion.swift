@@ -87,6 +87,8 @@ struct PendingCertificate: Codable, Sendable {
     let tagNames: [String]
     let tagValues: [String]
     let keepsOrder: Bool
+    /// The name as it was first spelled; absent in what was written before it was kept.
+    var spelling: String?
     var cancellationRequested = false
     var errorCode: String?
     var errorMessage: String?
@@ -108,10 +110,13 @@ struct PendingCertificate: Codable, Sendable {
         return [1] + Array(bytes)
     }
 
+    /// - Parameter name: the same in whatever spelling.
+    func shownName(_ name: ObjectName) -> ObjectName { spelling.flatMap { ObjectName($0) } ?? name }
+
     var tags: [ObjectRecord.Tag] { zip(tagNames, tagValues).map { ObjectRecord.Tag(name: $0, value: $1) } }
 
     func write(name: ObjectName, vault: Vault, to writer: inout JSONWriter, _ version: APIVersion) {
-        let base = vault.url(of: "certificates") + name.spelling
+        let base = vault.url(of: "certificates") + shownName(name).spelling
         writer.member("id", base + "/pending")
         writer.object("issuer") { issuer in
             issuer.member("name", self.issuer)

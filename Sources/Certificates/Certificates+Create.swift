@@ -84,30 +84,52 @@ extension Certificates {
         let version = call.lane.newVersion()
         let (key, reuses) = try await key(for: policy, version, input.name, tables, call)
         let keyVersion = reuses ?? version
-        let request = try await sign(key, keyVersion, call) { [engine] signer throws(CryptoError) in
-            try CertificateBuilder(engine).request(policy.content, key: key.material.publicKey, signer: signer)
-        }
-        let pending = PendingCertificate(
-            status: .inProgress, requestID: call.lane.newGUID(), request: request, issuer: policy.issuerName,
-            issuerType: policy.issuer?.cty, version: version.value, key: key.encoded(), reusesKey: reuses != nil,
-            isEnabled: input.isEnabled, tagNames: input.tags.map(\.name), tagValues: input.tags.map(\.value),
-            keepsOrder: input.keepsOrder, isRenewal: input.isRenewal ? true : nil, created: now.epochSeconds,
-            isElsewhere: try isElsewhere(policy, tables, in: reader) ? true : nil)
-        let (record, order) = (try policy.encoded(), try pending.encoded())
+        let request: [UInt8]
         do throws(VaultError) {
-            try await call.commit { transaction throws(VaultError) in
-                try requireFree(input.name, tables, in: transaction)
-                try tables.certificates.putCompanion(Self.policyCompanion, of: input.name, record, in: transaction)
-                try put(pending: order, of: input.name, tables, in: transaction)
-                if policy.isRenewable {
-                    try enrollDuty(pending, input.name, tables.vault, at: now).schedule(in: transaction)
-                }
+            request = try await sign(key, keyVersion, call) { [engine] signer throws(CryptoError) in
+                try CertificateBuilder(engine).request(policy.content, key: key.material.publicKey, signer: signer)
             }
         } catch {
             if reuses == nil { try? work.provider(of: key.type).destroy(key.material, id: version.bytes) }
             throw error
         }
+        let pending = PendingCertificate(
+            status: .inProgress, requestID: call.lane.newGUID(), request: request, issuer: policy.issuerName,
+            issuerType: policy.issuer?.cty, version: version.value, key: key.encoded(), reusesKey: reuses != nil,
+            isEnabled: input.isEnabled, tagNames: input.tags.map(\.name), tagValues: input.tags.map(\.value),
+            keepsOrder: input.keepsOrder,
+            spelling: (try tables.certificates.head(input.name, in: reader)?.name ?? input.name).spelling,
+            isRenewal: input.isRenewal ? true : nil, created: now.epochSeconds,
+            isElsewhere: try isElsewhere(policy, tables, in: reader) ? true : nil)
+        let replaced: PendingCertificate?
+        let (record, order) = (try policy.encoded(), try pending.encoded())
+        do throws(VaultError) {
+            replaced = try await call.commit { transaction throws(VaultError) in
+                try requireFree(input.name, tables, in: transaction)
+                let old = try self.pending(of: input.name, tables, in: transaction)
+                try tables.certificates.putCompanion(Self.policyCompanion, of: input.name, record, in: transaction)
+                try put(pending: order, of: input.name, tables, in: transaction)
+                if policy.isRenewable {
+                    try enrollDuty(pending, input.name, tables.vault, at: now).schedule(in: transaction)
+                }
+                return old
+            }
+        } catch {
+            if reuses == nil { try? work.provider(of: key.type).destroy(key.material, id: version.bytes) }
+            throw error
+        }
+        if let replaced { await dropKey(of: replaced, call) }
         return PendingOutput(pending: pending, name: input.name, vault: tables.vault, status: 202)
+    }
+
+    /// Removes the key of an order that led to no certificate and can lead to none any more.
+    func dropKey(of pending: PendingCertificate, _ call: Call) async {
+        guard pending.status != .completed, !pending.reusesKey, let key = try? keyRecord(pending), key.type.isHSM else {
+            return
+        }
+        let id = ObjectVersion(pending.version).bytes
+        // What is not removed now is removed by the sweep of the next start.
+        _ = try? await work.make(nil, key.type, call) { provider in provider.destroy(key.material, id: id) }
     }
 
     /// Nothing is in progress under the name, no deleted certificate has it, and no key or secret of its own.

@@ -136,7 +136,16 @@ extension Certificates {
         guard let policy = try policy(of: input.name, tables, in: call.lane.reader),
             try tables.certificates.deleted(input.name, in: call.lane.reader) == nil
         else { throw tables.certificates.notFound(input.name, nil) }
-        return PolicyOutput(policy: policy, name: input.name, vault: tables.vault)
+        return PolicyOutput(
+            policy: policy, name: try shownName(input.name, tables, in: call.lane.reader), vault: tables.vault)
+    }
+
+    /// As it was first spelled.
+    private func shownName(_ name: ObjectName, _ tables: Tables, in reader: any RecordReader) throws(VaultError)
+        -> ObjectName
+    {
+        if let head = try tables.certificates.head(name, in: reader) { return head.name }
+        return try pending(of: name, tables, in: reader)?.shownName(name) ?? name
     }
 
     /// Merges what is given; in force for the next version.
@@ -152,7 +161,8 @@ extension Certificates {
             }
             return policy
         }
-        return PolicyOutput(policy: policy, name: input.name, vault: tables.vault)
+        return PolicyOutput(
+            policy: policy, name: try shownName(input.name, tables, in: call.lane.reader), vault: tables.vault)
     }
 
     private func change(

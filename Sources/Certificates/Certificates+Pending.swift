@@ -126,6 +126,7 @@ extension Certificates {
             try put(pending: nil, of: input.name, tables, in: transaction)
             return pending
         }
+        await dropKey(of: pending, call)
         return PendingOutput(pending: pending, name: input.name, vault: tables.vault)
     }
 

@@ -90,7 +90,8 @@ package struct CertificateBuilder: Sendable {
     /// Writes a public key into a certificate or a request.
     ///
     /// - Parameter other: sets keys of other kinds than those on a curve.
-    private func set(_ key: PublicKey, _ target: OpaquePointer?, _ other: (OpaquePointer) -> Int32) throws(CryptoError) {
+    private func set(_ key: PublicKey, _ target: OpaquePointer?, _ other: (OpaquePointer) -> Int32) throws(CryptoError)
+    {
         if case .ec(let curve, let x, let y) = key {
             let nid: Int32 =
                 switch curve {
