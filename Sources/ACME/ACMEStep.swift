@@ -37,12 +37,13 @@ struct ACMEStep: Sendable {
             case .fault(let error): throw error
             case .refused(let code, let reason): refused = (code, reason)
             case .accountGone:
-                guard var account, account.address != nil else { throw .internal("an account that never was is gone") }
-                account.address = nil
-                let (bytes, vault) = (account.encoded(), order.vault)
-                return try go(ACMEOrder(identifier: state.identifier, begun: Timestamp(epochSeconds: state.begun))) {
-                    transaction throws(VaultError) in
-                    try transaction.put(bytes, at: record, in: vault.sealDomain)
+                // An order belongs to its account: both are begun anew.
+                var forgotten = account
+                forgotten?.address = nil
+                let (bytes, vault) = (forgotten?.encoded(), order.vault)
+                let anew = ACMEOrder(identifier: state.identifier, begun: Timestamp(epochSeconds: state.begun))
+                return try go(anew, after: ACMEOrder.retryDelay(after: 0)) { transaction throws(VaultError) in
+                    if let bytes { try transaction.put(bytes, at: record, in: vault.sealDomain) }
                 }
             case .later(let text, let delay):
                 guard call.now - Timestamp(epochSeconds: state.begun) < ACMEOrder.mostTime else {

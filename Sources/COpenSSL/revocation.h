@@ -70,6 +70,27 @@ static inline long strongroom_crl_number(const X509_CRL *list, int nid) {
     return number;
 }
 
+/// What a list says of its reach (RFC 5280 §5.2.5), as bits: 1 it is not for certificates of authorities, 2 nor for those of others,
+/// 4 for attributes only, 8 for some reasons only or for other issuers too, 16 a critical extension is not known, 32 it cannot be read.
+static inline int strongroom_crl_reach(X509_CRL *list) {
+    int bits = 0;
+    for (int at = -1; (at = X509_CRL_get_ext_by_critical(list, 1, at)) >= 0;) {
+        int nid = OBJ_obj2nid(X509_EXTENSION_get_object(X509_CRL_get_ext(list, at)));
+        if (nid != NID_issuing_distribution_point && nid != NID_delta_crl && nid != NID_authority_key_identifier) {
+            bits |= 16;
+        }
+    }
+    int critical = 0;
+    ISSUING_DIST_POINT *point = X509_CRL_get_ext_d2i(list, NID_issuing_distribution_point, &critical, NULL);
+    if (!point) { return critical == -1 ? bits : bits | 32; }
+    if (point->onlyuser > 0) { bits |= 1; }
+    if (point->onlyCA > 0) { bits |= 2; }
+    if (point->onlyattr > 0) { bits |= 4; }
+    if (point->indirectCRL > 0 || point->onlysomereasons) { bits |= 8; }
+    ISSUING_DIST_POINT_free(point);
+    return bits;
+}
+
 static inline int strongroom_crl_count(X509_CRL *list) {
     STACK_OF(X509_REVOKED) *entries = X509_CRL_get_REVOKED(list);
     return entries ? sk_X509_REVOKED_num(entries) : 0;

@@ -86,8 +86,20 @@ extension Certificates {
         let keyVersion = reuses ?? version
         let request: [UInt8]
         do throws(VaultError) {
-            request = try await sign(key, keyVersion, call) { [engine] signer throws(CryptoError) in
-                try CertificateBuilder(engine).request(policy.content, key: key.material.publicKey, signer: signer)
+            let built: Result<[UInt8], CryptoError> = try await sign(key, keyVersion, call) {
+                [engine] signer throws(CryptoError) in
+                do throws(CryptoError) {
+                    return .success(
+                        try CertificateBuilder(engine).request(
+                            policy.content, key: key.material.publicKey, signer: signer))
+                } catch {
+                    guard case .malformed = error else { throw error }
+                    return .failure(error)
+                }
+            }
+            do throws(CryptoError) { request = try built.get() } catch {
+                guard case .malformed(let reason) = error else { throw VaultError(error) }
+                throw VaultError.invalid("policy.x509_props", reason)
             }
         } catch {
             if reuses == nil { try? work.provider(of: key.type).destroy(key.material, id: version.bytes) }

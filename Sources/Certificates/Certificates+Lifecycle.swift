@@ -171,7 +171,7 @@ extension Certificates {
         guard let old = try policy(of: name, tables, in: transaction),
             try tables.certificates.deleted(name, in: transaction) == nil
         else { throw tables.certificates.notFound(name, nil) }
-        let policy = old.merged(with: changes).completed(at: now)
+        let policy = try old.merged(with: changes).filled(in: name, tables.vault).completed(at: now)
         try policy.validate(in: tables.vault, isImport: old.issuerName == CertificatePolicy.unknownIssuer)
         try requireIssuer(policy, tables, in: transaction)
         try tables.certificates.putCompanion(Self.policyCompanion, of: name, try policy.encoded(), in: transaction)

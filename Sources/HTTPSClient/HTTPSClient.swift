@@ -66,8 +66,19 @@ package struct HTTPSClient: Sendable {
         } catch let failure as Failure {
             throw failure
         } catch {
-            throw Failure("the server at \(host) port \(port) cannot be reached: \(error)")
+            throw Failure("the server at \(host) port \(port) cannot be reached: \(Self.text(of: error))")
         }
+    }
+
+    /// What an error of the connection says, without the places in code that libraries put into theirs.
+    package static func text(of error: any Error) -> String {
+        let text = "\(error)"
+        if text.contains("CERTIFICATE_VERIFY_FAILED") { return "its certificate does not verify" }
+        if let error = error as? NIOSSLExtraError, error == .failedToValidateHostname {
+            return "its certificate is for another name"
+        }
+        guard text.contains("NIOSSL") || text.contains("BoringSSL") else { return text }
+        return "TLS could not be agreed: \(text.split(separator: " at ").first ?? "")"
     }
 
     private func tlsContext() throws(Failure) -> NIOSSLContext {

@@ -1,4 +1,5 @@
 package import Domain
+import HTTPSClient
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -67,6 +68,16 @@ package struct SMTPClient: Sendable {
             timer.cancel()
             conversation.close()
         }
+        // Whoever waits for this may give up, as the server does when it stops.
+        let result = await withTaskCancellationHandler {
+            await Result { () async throws(Failure) in try await self.hand(over: message, to: conversation) }
+        } onCancel: {
+            conversation.fail(.later("the exchange was given up"))
+        }
+        try result.get()
+    }
+
+    private func hand(over message: MailMessage, to conversation: SMTPConversation) async throws(Failure) {
         try await greet(conversation)
         try await conversation.command("MAIL FROM:<\(configuration.from)>", expecting: 250)
         try await conversation.command("RCPT TO:<\(message.recipient)>", expecting: 250, 251, isFinal: true)
@@ -84,6 +95,7 @@ package struct SMTPClient: Sendable {
         let context = configuration.security == .none ? nil : try tlsContext()
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let isImplicit = configuration.security == .tls
+        let lines = SMTPLines()
         do {
             let channel = try await ClientBootstrap(group: loop).connectTimeout(.seconds(10)).channelInitializer {
                 channel in
@@ -91,14 +103,14 @@ package struct SMTPClient: Sendable {
                     if isImplicit, let context {
                         try channel.pipeline.syncOperations.addHandler(try Self.tls(context, server))
                     }
-                    try channel.pipeline.syncOperations.addHandler(SMTPLines())
+                    try channel.pipeline.syncOperations.addHandler(lines)
                 }
             }.connect(host: server, port: port).get()
-            return SMTPConversation(channel, tls: context, server: server)
+            return SMTPConversation(channel, lines, tls: context, server: server)
         } catch let failure as Failure {
             throw failure
         } catch {
-            throw .later("the mail server at \(server) port \(port) cannot be reached: \(error)")
+            throw .later("the mail server at \(server) port \(port) cannot be reached: \(HTTPSClient.text(of: error))")
         }
     }
 
@@ -143,5 +155,11 @@ package struct SMTPClient: Sendable {
         } else {
             throw .later("the mail server offers no way to log in that is known here (PLAIN, LOGIN)")
         }
+    }
+}
+
+extension Result {
+    fileprivate init(_ body: () async throws(Failure) -> Success) async {
+        do throws(Failure) { self = .success(try await body()) } catch { self = .failure(error) }
     }
 }

@@ -1,3 +1,4 @@
+import HTTPSClient
 import NIOCore
 import NIOSSL
 import Synchronization
@@ -5,11 +6,12 @@ import Synchronization
 /// Commands and replies of one connection to a mail server, one after the other.
 final class SMTPConversation: Sendable {
     private let channel: any Channel
+    private let lines: SMTPLines
     private let tls: NIOSSLContext?
     private let server: String
 
-    init(_ channel: any Channel, tls: NIOSSLContext?, server: String) {
-        (self.channel, self.tls, self.server) = (channel, tls, server)
+    init(_ channel: any Channel, _ lines: SMTPLines, tls: NIOSSLContext?, server: String) {
+        (self.channel, self.lines, self.tls, self.server) = (channel, lines, tls, server)
     }
 
     var loop: any EventLoop { channel.eventLoop }
@@ -17,7 +19,8 @@ final class SMTPConversation: Sendable {
     func close() { channel.close(promise: nil) }
 
     func fail(_ failure: SMTPClient.Failure) {
-        channel.pipeline.handler(type: SMTPLines.self).whenSuccess { $0.fail(failure) }
+        let lines = lines
+        channel.eventLoop.execute { lines.fail(failure) }
         channel.close(promise: nil)
     }
 
@@ -41,23 +44,17 @@ final class SMTPConversation: Sendable {
         async throws(SMTPClient.Failure) -> [String]
     {
         let promise = loop.makePromise(of: SMTPLines.Reply.self)
-        let channel = channel
+        let (channel, handler) = (channel, lines)
         channel.eventLoop.execute {
-            do {
-                try channel.pipeline.syncOperations.handler(type: SMTPLines.self).await(promise)
-            } catch {
-                promise.fail(error)
-                return
-            }
-            if let text {
-                channel.writeAndFlush(ByteBuffer(string: text)).cascadeFailure(to: promise)
-            }
+            handler.await(promise)
+            // Why a write fails is told by what closed the connection.
+            if let text { channel.writeAndFlush(ByteBuffer(string: text), promise: nil) }
         }
         let reply: SMTPLines.Reply
         do { reply = try await promise.futureResult.get() } catch let failure as SMTPClient.Failure {
             throw failure
         } catch {
-            throw .later("the connection to the mail server broke: \(error)")
+            throw .later("the connection to the mail server broke: \(HTTPSClient.text(of: error))")
         }
         if codes.contains(reply.code) { return reply.lines }
         let words = reply.lines.joined(separator: " ").unicodeScalars.filter { $0.value >= 0x20 && $0.value < 0x7F }
@@ -69,19 +66,19 @@ final class SMTPConversation: Sendable {
     /// From here on everything is said over TLS.
     func startTLS() async throws(SMTPClient.Failure) {
         guard let tls else { throw .later("there is no TLS to begin") }
-        let (channel, server) = (channel, server)
+        let (channel, server, lines) = (channel, server, lines)
         do {
             try await channel.eventLoop.submit {
                 let pipeline = channel.pipeline.syncOperations
                 // What the server said in clear after its 220 would count as said under TLS.
-                guard try pipeline.handler(type: SMTPLines.self).isEmpty else {
+                guard lines.isEmpty else {
                     throw SMTPClient.Failure.later("the mail server went on in clear after STARTTLS")
                 }
                 try pipeline.addHandler(try SMTPClient.tls(tls, server), position: .first)
             }.get()
         } catch let failure as SMTPClient.Failure {
             throw failure
-        } catch { throw .later("TLS could not be begun: \(error)") }
+        } catch { throw .later("TLS could not be begun: \(HTTPSClient.text(of: error))") }
     }
 }
 
@@ -151,7 +148,7 @@ final class SMTPLines: ChannelInboundHandler, @unchecked Sendable {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(.later("the connection to the mail server broke: \(error)"))
+        fail(.later("the connection to the mail server broke: \(HTTPSClient.text(of: error))"))
         context.close(promise: nil)
     }
 

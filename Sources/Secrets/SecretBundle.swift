@@ -10,6 +10,8 @@ struct SecretBundle: OperationOutput {
     var secret: SecretValue
     /// The value goes out with set and get only.
     let showsValue: Bool
+    /// Shown in another form than it is kept in.
+    var isConverted = false
     /// A PATCH answers with tags even when there never were any.
     var alwaysShowsTags = false
 
@@ -50,6 +52,7 @@ struct SecretBundle: OperationOutput {
         record.version.value.appendDigits(to: &text)
         text.append(UInt8(ascii: "-"))
         text.append(contentsOf: String(record.revision).utf8)
+        if isConverted { text.append(contentsOf: "-pem".utf8) }
         text.append(UInt8(ascii: "\""))
         return String(decoding: text, as: UTF8.self)
     }

@@ -49,6 +49,7 @@ extension Secrets {
             guard type == GetSecret.container, wanted == GetSecret.pem else {
                 throw .badParameter("Only certificates of the content type \(GetSecret.container) can be converted.")
             }
+            bundle.isConverted = true
             bundle.secret = SecretValue(
                 value: try await convert(bundle.secret.value, call), contentType: GetSecret.pem, isManaged: true
             ).following(bundle.secret.previous)

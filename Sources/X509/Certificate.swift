@@ -25,6 +25,8 @@ package struct Certificate: Sendable, Hashable {
     package let extendedKeyUsage: [String]
     package let dnsNames: [String]
     package let emails: [String]
+    /// IP addresses as libcrypto prints them.
+    package let addresses: [String]
     /// Where revocation is told: OCSP, lists, their deltas; and where the issuer's certificate is had.
     package let ocspAddresses: [String]
     package let revocationListAddresses: [String]
@@ -55,7 +57,7 @@ package struct Certificate: Sendable, Hashable {
         }
         keyUsage = flags & UInt32(EXFLAG_KUSAGE) != 0 ? X509_get_key_usage(pointer) : nil
         extendedKeyUsage = X509Memory.purposes(pointer)
-        (dnsNames, emails) = X509Memory.alternativeNames(pointer)
+        (dnsNames, emails, addresses) = X509Memory.alternativeNames(pointer)
         ocspAddresses = X509Memory.lines(strongroom_authority_addresses(pointer, NID_ad_OCSP))
         issuerAddresses = X509Memory.lines(strongroom_authority_addresses(pointer, NID_ad_ca_issuers))
         revocationListAddresses = X509Memory.lines(strongroom_crl_addresses(pointer, NID_crl_distribution_points))
@@ -65,6 +67,17 @@ package struct Certificate: Sendable, Hashable {
 
     /// PEM (RFC 7468).
     package var pem: String { PEM.encode(der, label: "CERTIFICATE") }
+
+    /// Whether it names itself as its issuer and its own key signed it, whatever it may be used for.
+    package func isSelfSigned(engine: CryptoEngine) -> Bool {
+        guard let pointer = try? X509Memory.parse(der, engine) else { return false }
+        defer {
+            X509_free(pointer)
+            ERR_clear_error()
+        }
+        return X509_NAME_cmp(X509_get_subject_name(pointer), X509_get_issuer_name(pointer)) == 0
+            && X509_verify(pointer, X509_get0_pubkey(pointer)) == 1
+    }
 
     /// Whether `issuer` signed this certificate and is named as its issuer.
     package func isIssued(by issuer: Certificate, engine: CryptoEngine) -> Bool {
@@ -201,15 +214,18 @@ enum X509Memory {
         }
     }
 
-    static func alternativeNames(_ certificate: OpaquePointer) -> (dns: [String], emails: [String]) {
+    static func alternativeNames(_ certificate: OpaquePointer) -> (
+        dns: [String], emails: [String], addresses: [String]
+    ) {
         let index = X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1)
-        guard index >= 0, let ext = X509_get_ext(certificate, index) else { return ([], []) }
-        var (dns, emails): ([String], [String]) = ([], [])
+        guard index >= 0, let ext = X509_get_ext(certificate, index) else { return ([], [], []) }
+        var (dns, emails, addresses): ([String], [String], [String]) = ([], [], [])
         for name in names(in: ext).names {
             if name.hasPrefix("DNS:") { dns.append(String(name.dropFirst(4))) }
             if name.hasPrefix("email:") { emails.append(String(name.dropFirst(6))) }
+            if name.hasPrefix("IP Address:") { addresses.append(String(name.dropFirst(11))) }
         }
-        return (dns, emails)
+        return (dns, emails, addresses)
     }
 
     /// The names of an extension of alternative names, and whether one had to be left out.

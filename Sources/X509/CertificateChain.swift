@@ -45,7 +45,7 @@ package struct CertificateChain: Sendable {
 
     /// - Parameters:
     ///   - lists: revocation lists (DER); when there are any, every certificate of the chain must be covered.
-    ///   - host: a name that the leaf must be for.
+    ///   - host: a name or an IP address that the leaf must be for.
     ///   - allowsPartial: any anchor ends the chain, not only one that signs itself. Not together with `lists`: libcrypto would ask for a
     ///     list that covers the anchor.
     ///   - strength: the level of SSL_CTX_set_security_level(3) that keys and signatures must reach: 2 is 112 bits.
@@ -95,7 +95,14 @@ package struct CertificateChain: Sendable {
         // Any policy will do; without one an authority that asks for an explicit policy has none.
         if let policy = OBJ_nid2obj(NID_any_policy) { X509_VERIFY_PARAM_add0_policy(parameters, policy) }
         X509_VERIFY_PARAM_set_flags(parameters, flags)
-        if let host, X509_VERIFY_PARAM_set1_host(parameters, host, host.utf8.count) != 1 { throw .malformed("host") }
+        if let host {
+            // RFC 9525 §6.3: names are the alternative ones; the subject's common name does not count.
+            X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT))
+            guard
+                X509_VERIFY_PARAM_set1_ip_asc(parameters, host) == 1
+                    || X509_VERIFY_PARAM_set1_host(parameters, host, host.utf8.count) == 1
+            else { throw .malformed("host") }
+        }
         let holds = X509_verify_cert(context) == 1
         let code = X509_STORE_CTX_get_error(context)
         if holds {

@@ -35,6 +35,11 @@ package struct RevocationList: Sendable {
     /// The number of the list that this one changes; nil for a full list.
     package let baseNumber: Int?
     package let count: Int
+    /// What `strongroom_crl_reach` told.
+    private let reach: Int32
+
+    /// Whether the list speaks for certificates of authorities, or for those of others; and everything critical in it is understood.
+    package func covers(authorities: Bool) -> Bool { reach & ~(authorities ? 2 : 1) == 0 }
 
     package struct Entry: Sendable {
         package let serialNumber: [UInt8]
@@ -66,6 +71,7 @@ package struct RevocationList: Sendable {
         number = numbers[0] < 0 ? nil : numbers[0]
         baseNumber = numbers[1] < 0 ? nil : numbers[1]
         count = Int(strongroom_crl_count(list))
+        reach = strongroom_crl_reach(list)
     }
 
     static func parse(_ der: [UInt8], _ engine: CryptoEngine) throws(CryptoError) -> OpaquePointer {

@@ -46,16 +46,12 @@ struct CertificateCheck: Sendable {
     /// From the leaf upwards as far as issuers are known.
     private var path: [Certificate] {
         var path = [leaf]
-        while path.count < 10, let last = path.last, !isSelfIssued(last),
+        while path.count < 10, let last = path.last, !last.isSelfSigned(engine: engine),
             let issuer = (others + anchors).first(where: { last.isIssued(by: $0, engine: engine) })
         {
             path.append(issuer)
         }
         return path
-    }
-
-    private func isSelfIssued(_ certificate: Certificate) -> Bool {
-        certificate.subject == certificate.issuer && certificate.isIssued(by: certificate, engine: engine)
     }
 
     func findings(host: String?, usage: Usage?, key: PublicKey?, keyFailure: String?) async -> [Finding] {
@@ -67,7 +63,7 @@ struct CertificateCheck: Sendable {
 
     private var chain: Finding {
         let names = path.map(\.subject).joined(separator: " <- ")
-        if isSelfIssued(leaf), !anchors.contains(leaf) {
+        if leaf.isSelfSigned(engine: engine), !anchors.contains(leaf) {
             return Finding(
                 check: "chain", result: .note, detail: "it signs itself: \(names); who uses it must be given it")
         }
@@ -87,7 +83,7 @@ struct CertificateCheck: Sendable {
     }
 
     private func names(_ host: String?) -> Finding {
-        let own = (leaf.dnsNames + leaf.emails).joined(separator: ", ")
+        let own = (leaf.dnsNames + leaf.addresses + leaf.emails).joined(separator: ", ")
         guard let host else {
             return own.isEmpty
                 ? Finding(
@@ -169,10 +165,11 @@ struct CertificateCheck: Sendable {
         var told: [String] = []
         for (certificate, issuer) in links where !certificate.revocationListAddresses.isEmpty {
             do {
-                let list = try await list(certificate.revocationListAddresses, issuer)
+                let list = try await list(
+                    certificate.revocationListAddresses, issuer, for: certificate, isDelta: false)
                 var entry = list.entry(of: certificate.serialNumber, engine: engine)
                 if let delta = certificate.deltaListAddresses.first {
-                    let changes = try await self.list([delta], issuer)
+                    let changes = try await self.list([delta], issuer, for: certificate, isDelta: true)
                     entry = changes.entry(of: certificate.serialNumber, engine: engine) ?? entry
                 }
                 if let entry, entry.reason != .removeFromCRL {
@@ -190,13 +187,18 @@ struct CertificateCheck: Sendable {
             : Finding(check: "crl", result: .ok, detail: told.joined(separator: "; "))
     }
 
-    private func list(_ addresses: [String], _ issuer: Certificate) async throws -> RevocationList {
+    private func list(
+        _ addresses: [String], _ issuer: Certificate, for certificate: Certificate, isDelta: Bool
+    ) async throws -> RevocationList {
         guard let address = addresses.first(where: { $0.hasPrefix("http") }) else {
             throw HTTPSClient.Failure("its revocation list is not had over HTTP")
         }
         let list = try RevocationList(der: try await Self.fetch("GET", address), engine: engine)
         guard list.isIssued(by: issuer, engine: engine) else {
             throw HTTPSClient.Failure("the list at \(address) is not signed by \(issuer.subject)")
+        }
+        guard list.covers(authorities: certificate.isAuthority), (list.baseNumber != nil) == isDelta else {
+            throw HTTPSClient.Failure("the list at \(address) does not speak for \(certificate.subject)")
         }
         guard list.thisUpdate <= now + .minutes(5), list.nextUpdate.map({ now < $0 }) ?? true else {
             throw HTTPSClient.Failure("the list at \(address) is not of this time")

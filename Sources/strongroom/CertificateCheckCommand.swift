@@ -74,12 +74,25 @@ extension CertificateCommand {
             if let trusted {
                 let found = try Self.bundle(trusted, engine)
                 guard !found.isEmpty else { throw CommandFailure.usage("the file '\(trusted)' holds no certificate") }
-                return Array(found.prefix(CertificateChain.mostCertificates / 2))
+                return Self.above(chain, in: found)
             }
-            // Of the many that a system trusts only those that can matter.
-            let wanted = Set(chain.map(\.issuer))
-            let own = try await authorities(reach, engine)
-            return ((try? Self.bundle(Self.systemBundle, engine)) ?? []).filter { wanted.contains($0.subject) } + own
+            let system = (try? Self.bundle(Self.systemBundle, engine)) ?? []
+            return Self.above(chain, in: system) + (try await authorities(chain, reach, engine))
+        }
+
+        /// Of the many that are trusted those that can stand above a chain.
+        private static func above(_ chain: [Certificate], in trusted: [Certificate]) -> [Certificate] {
+            var wanted = Set(chain.flatMap { [$0.issuer, $0.subject] })
+            var found: [Certificate] = []
+            var rest = trusted
+            while let index = rest.firstIndex(where: { wanted.contains($0.subject) }),
+                found.count < CertificateChain.mostCertificates / 2
+            {
+                let next = rest.remove(at: index)
+                wanted.insert(next.issuer)
+                found.append(next)
+            }
+            return found
         }
 
         private static func bundle(_ file: String, _ engine: CryptoEngine) throws -> [Certificate] {
@@ -92,19 +105,23 @@ extension CertificateCommand {
         private struct Page: Decodable {
             struct Item: Decodable {
                 let id: String
+                let subject: String
             }
             let value: [Item]
             let nextLink: String?
         }
 
         /// The authorities of the vault that sign themselves; none for who may not see them.
-        private func authorities(_ reach: Authority.Reach, _ engine: CryptoEngine) async throws -> [Certificate] {
+        private func authorities(_ chain: [Certificate], _ reach: Authority.Reach, _ engine: CryptoEngine) async throws
+            -> [Certificate]
+        {
+            let wanted = Set(chain.flatMap { [$0.issuer, $0.subject] })
             var found: [Certificate] = []
             var next: String? = "/authorities"
-            while let path = next, found.count < 16 {
+            while let path = next {
                 let answer = try await reach.client.exchange(.GET, vault: reach.address, path)
                 guard answer.status == 200, let page = try? Page.fromJSON(answer.body) else { return found }
-                for item in page.value {
+                for item in page.value where wanted.contains(item.subject) {
                     // …/certificates/NAME or …/certificates/NAME/authority
                     let parts = item.id.split(separator: "/")
                     guard let place = parts.firstIndex(of: "certificates"), parts.count > place + 1 else { continue }
@@ -112,7 +129,7 @@ extension CertificateCommand {
                         .GET, vault: reach.address, "/certificates/\(parts[place + 1])")
                     guard answer.status == 200, let bundle = try? Bundle.fromJSON(answer.body) else { continue }
                     let certificate = try Self.certificate(bundle.cer, engine)
-                    if certificate.subject == certificate.issuer { found.append(certificate) }
+                    if certificate.isSelfSigned(engine: engine) { found.append(certificate) }
                 }
                 next = page.nextLink.flatMap { link in
                     link.dropFirst(8).firstIndex(of: "/").map { String(link[$0...]) }

@@ -72,7 +72,8 @@ extension NoticeSettings.Mail {
     }
 
     fileprivate func validate() throws {
-        guard Settings.isHostSuffix(server.lowercased()) || server.contains(":") && !server.contains("/") else {
+        var address = in6_addr()
+        guard Settings.isHostSuffix(server.lowercased()) || inet_pton(AF_INET6, server, &address) == 1 else {
             throw Settings.wrong("notices.mail.server", "it must be the name or the address of a host")
         }
         guard (1...65_535).contains(port) else {

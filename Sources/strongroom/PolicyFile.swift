@@ -83,6 +83,7 @@ enum PolicyFile {
             guard text.contains("_props") || text.contains("\"issuer\"") else {
                 throw wrong("it has none of the members of a policy")
             }
+            guard wrapped?.policy == nil else { return bytes }
             json.object { $0.embed("policy", bytes) }
         } else {
             json.object { $0.object("policy") { write(tools, to: &$0) } }
