@@ -169,12 +169,13 @@ package enum OCSP {
         return try single(in: basic, child, parent, now, engine)
     }
 
-    /// The newest word about a certificate; one that it is revoked counts above all others.
+    /// What is said about a certificate; that it is revoked counts above all else.
     private static func single(
         in basic: OpaquePointer, _ child: OpaquePointer, _ parent: OpaquePointer, _ now: Timestamp,
         _ engine: CryptoEngine
     ) throws(CryptoError) -> Answer {
         var found: Answer?
+        var isClear = true
         for hash in Hash.allCases {
             let method = EVP_MD_fetch(engine.context, hash.rawValue, nil)
             defer { EVP_MD_free(method) }
@@ -183,26 +184,28 @@ package enum OCSP {
             var index = OCSP_resp_find(basic, id, -1)
             while index >= 0, let single = OCSP_resp_get0(basic, index) {
                 let answer = try read(single, now)
-                if case .revoked = found?.status {
-                } else if case .revoked = answer.status {
-                    found = answer
-                } else if found.map({ $0.thisUpdate < answer.thisUpdate }) ?? true {
-                    found = answer
-                }
+                if case .revoked = answer.status { return answer }
+                isClear = isClear && found.map { $0.status == answer.status } ?? true
+                found = answer
                 index = OCSP_resp_find(basic, id, index)
             }
         }
+        guard isClear else { throw .malformed("the answer contradicts itself") }
         guard let found else { throw .malformed("the answer is about another certificate") }
         return found
     }
 
     /// How old an answer may be that does not say how long it holds.
-    private static let mostAge: Duration = .hours(24)
+    private static let mostAge: Duration = .days(7)
 
     private static func read(_ single: OpaquePointer, _ now: Timestamp) throws(CryptoError) -> Answer {
         // RFC 6960 §4.4: what is critical and not understood makes the answer unusable.
-        guard OCSP_SINGLERESP_get_ext_by_critical(single, 1, -1) < 0 else {
-            throw .malformed("the answer has a critical extension that is not known")
+        var place = OCSP_SINGLERESP_get_ext_by_critical(single, 1, -1)
+        while place >= 0 {
+            // Certificate transparency (RFC 6962 §3.3) changes nothing about the status.
+            guard OBJ_obj2nid(X509_EXTENSION_get_object(OCSP_SINGLERESP_get_ext(single, place))) == NID_ct_cert_scts
+            else { throw .malformed("the answer has a critical extension that is not known") }
+            place = OCSP_SINGLERESP_get_ext_by_critical(single, 1, place)
         }
         var reason: Int32 = 0
         var revoked: UnsafeMutablePointer<ASN1_GENERALIZEDTIME>?

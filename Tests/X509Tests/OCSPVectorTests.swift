@@ -29,14 +29,8 @@ struct OCSPVectorTests {
     }
 
     static let divergences = [
-        "has_critical_single_extension":
-            "libcrypto looks at no extension of a single answer, even when it is critical",
-        "multiple_response":
-            "two answers are about the same certificate, good and unknown: libcrypto takes the first",
         "ocsp_sign_indirect":
             "the issuer in the vector has no basic constraints, without which libcrypto lets it name no responder",
-        "old_response":
-            "thisUpdate is eight days past and there is no nextUpdate: BoringSSL's caller bounds the age by seven days",
         "produced_early_response":
             "producedAt lies before the responder's certificate, and nothing is decided by it",
     ]
