@@ -191,9 +191,7 @@ extension Certificates {
             let old = try KeyVersion(head.current)
             if old.type == type, old.specification == specification { return (old, head.current.version) }
         }
-        let material = try await work.make(specification, type, call) { provider throws(CryptoError) in
-            try provider.generate(specification, publicExponent: 65_537, id: version.bytes, isExportable: false)
-        }
+        let material = try await work.makeForUse(specification, type, version, call)
         let key = KeyVersion(
             type: type, operations: policy.keyOperations, material: material, origin: .generated, isManaged: true)
         return (key, nil)

@@ -101,6 +101,22 @@ package final class KeyWork: Sendable {
         return try await run(pool, call) { () throws(CryptoError) in try work(provider) }
     }
 
+    /// Makes an asymmetric key that is about to be used: it is ready for use when this returns.
+    package func makeForUse(
+        _ specification: KeySpecification, _ type: KeyType, _ version: ObjectVersion, _ call: Call
+    ) async throws(VaultError) -> KeyMaterial {
+        let (software, cache) = (software, cache)
+        return try await make(specification, type, call) { provider throws(CryptoError) in
+            guard !type.isHSM else {
+                return try provider.generate(
+                    specification, publicExponent: 65_537, id: version.bytes, isExportable: false)
+            }
+            let (material, key) = try software.generateOpened(specification, publicExponent: 65_537)
+            _ = try cache.key(version, isPublic: false) { () throws(CryptoError) in key }
+            return material
+        }
+    }
+
     /// Asks the module something that is not about using a key.
     func askHardware<Value: Sendable>(
         _ call: Call, _ work: @escaping @Sendable (any HardwareProvider) throws(CryptoError) -> Value

@@ -34,24 +34,40 @@ package final class OpenSSLProvider: CryptoProvider {
     package func generate(
         _ specification: KeySpecification, publicExponent: UInt32, id: [UInt8], isExportable: Bool
     ) throws(CryptoError) -> KeyMaterial {
-        switch specification {
-        case .oct(let bits):
+        if case .oct(let bits) = specification {
             return KeyMaterial(
                 specification: specification, publicKey: .none, reference: try engine.randomKey(count: bits / 8))
+        }
+        return try material(try generate(specification, publicExponent))
+    }
+
+    /// The same for a key that is used at once: reading its reference again would take longer than making it.
+    package func generateOpened(_ specification: KeySpecification, publicExponent: UInt32) throws(CryptoError) -> (
+        material: KeyMaterial, key: any CryptoKey
+    ) {
+        let key = try generate(specification, publicExponent)
+        return (try material(key), key)
+    }
+
+    /// - Parameter specification: of an asymmetric key.
+    private func generate(_ specification: KeySpecification, _ publicExponent: UInt32) throws(CryptoError)
+        -> AsymmetricKey
+    {
+        switch specification {
+        case .oct: throw .failed("a symmetric key has no halves")
         case .rsa(let bits):
             let key = try generate("RSA", specification) { context in
                 strongroom_rsa_bits(context, Int32(bits)) == 1
                     && strongroom_rsa_exponent(context, UInt(publicExponent)) == 1
             }
             try requireConsistency(key)
-            return try material(key)
+            return key
         case .ec(let curve):
-            return try material(
-                try generate("EC", specification) { context in
-                    EVP_PKEY_CTX_set_group_name(context, curve.groupName) == 1
-                })
+            return try generate("EC", specification) { context in
+                EVP_PKEY_CTX_set_group_name(context, curve.groupName) == 1
+            }
         case .ed25519:
-            return try material(try generate("ED25519", specification) { _ in true })
+            return try generate("ED25519", specification) { _ in true }
         }
     }
 
