@@ -5,7 +5,7 @@ package import Domain
 package import Keys
 import Objects
 package import Operations
-import X509
+package import X509
 
 /// Issuers that are asked by ACME (RFC 8555): provider `ACME`, and `DigiCert` and `GlobalSign`, which want an external account.
 ///
@@ -106,6 +106,24 @@ package struct ACME: Sendable {
 extension ACME: IssuerConnector {
     package var providers: Set<String> { ["acme", "digicert", "globalsign"] }
     package var isElsewhere: Bool { true }
+
+    /// Authorities look for names among the alternative ones only.
+    package func requested(_ content: CertificateContent) -> CertificateContent {
+        var wanted = content
+        if let name = Self.hostName(in: content), !content.dnsNames.contains(where: { $0.lowercased() == name.lowercased() }) {
+            wanted.dnsNames.insert(name, at: 0)
+        }
+        return wanted
+    }
+
+    /// The common name of a subject when it is one of a host.
+    static func hostName(in content: CertificateContent) -> String? {
+        let parts = (try? DistinguishedName.parse(content.subject)) ?? []
+        guard let name = parts.first(where: { $0.attribute == "CN" })?.value, name.contains("."), !name.contains(" "),
+            !content.addresses.contains(name)
+        else { return nil }
+        return name
+    }
 
     package func validate(_ account: IssuerAccount, named name: String, _ call: Call) async throws(VaultError) {
         // As the service does, which asks the others only when something is ordered.

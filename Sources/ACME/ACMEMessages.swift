@@ -27,6 +27,7 @@ struct AuthorizationMessage: Decodable {
     struct Challenge: Decodable {
         let type: String
         let url: String
+        let status: String?
         let token: String?
         let error: Problem?
     }
@@ -72,4 +73,11 @@ struct Identifier: Hashable, Sendable {
 
     let kind: Kind
     let value: String
+
+    /// Whether an authorization is for this name: one for a wildcard leaves the wildcard out (RFC 8555 §7.1.4).
+    func isProved(by message: AuthorizationMessage) -> Bool {
+        let name = message.identifier.value.lowercased()
+        return message.identifier.type == kind.rawValue
+            && (value.lowercased() == name || kind == .dns && value == "*." + name)
+    }
 }

@@ -224,13 +224,8 @@ struct ACMEStep: Sendable {
                 code: "Request rejected",
                 "ACME authorities certify DNS names and addresses only, not e-mail, UPN or URI names.")
         }
-        let parts = (try? DistinguishedName.parse(content.subject)) ?? []
-        let common = parts.first { $0.attribute == "CN" }?.value ?? ""
         var found: [Identifier] = content.addresses.map { Identifier(kind: .ip, value: $0) }
-        var names = content.dnsNames
-        if common.contains("."), !content.addresses.contains(common), !common.contains(" ") {
-            names.insert(common, at: 0)
-        }
+        let names = acme.requested(content).dnsNames
         for name in names {
             let identifier = Identifier(kind: .dns, value: name.lowercased())
             if !found.contains(identifier) { found.append(identifier) }
@@ -249,9 +244,15 @@ struct ACMEStep: Sendable {
     private func choose(_ account: ACMEAccount) async throws(ACMEFailure) -> IssuerOutcome {
         var next = state.at(.answer)
         next.challenges = []
+        let identifiers = try identifiers()
         for address in state.authorizations {
             let answer = try await ask(account, address)
             let message: AuthorizationMessage = try ACMEClient.decode(answer.body)
+            guard identifiers.contains(where: { $0.isProved(by: message) }) else {
+                throw .refused(
+                    code: "Request rejected",
+                    "The authority wants control shown of '\(message.identifier.value.prefix(253))', which was not ordered.")
+            }
             switch message.status {
             case "valid": continue
             case "pending": next.challenges.append(try choice(message, address, account))
@@ -324,7 +325,14 @@ struct ACMEStep: Sendable {
 
     /// RFC 8555 §7.5.1.
     private func answer(_ account: ACMEAccount) async throws(ACMEFailure) -> IssuerOutcome {
-        for challenge in state.challenges { _ = try await ask(account, challenge.address, Array("{}".utf8)) }
+        for challenge in state.challenges {
+            // What was asked for already, by a step whose end was lost, must not be asked for again.
+            let answer = try await ask(account, challenge.authorization)
+            let message: AuthorizationMessage = try ACMEClient.decode(answer.body)
+            let status = message.challenges.first { $0.url == challenge.address }?.status
+            guard message.status == "pending", status ?? "pending" == "pending" else { continue }
+            _ = try await ask(account, challenge.address, Array("{}".utf8))
+        }
         return try proceed(state.at(.check), after: .seconds(1))
     }
 

@@ -6,7 +6,7 @@ package import Domain
 import Keys
 import Objects
 package import Operations
-import X509
+package import X509
 
 /// Issuers of the provider `OnPremiseCA`: an authority of this server, in the same vault or in another.
 ///
@@ -28,6 +28,8 @@ extension Authorities: IssuerConnector {
         }
         return nil
     }
+
+    package func requested(_ content: CertificateContent) -> CertificateContent { content }
 
     package func validate(_ account: IssuerAccount, named name: String, _ call: Call) async throws(VaultError) {
         guard let (vault, authority) = reference(account, name, from: try call.vault()) else {

@@ -22,7 +22,8 @@ package final class Automation: Sendable {
     /// Duties that are worked on at once: they share the writer's syncs.
     private static let atOnce = 8
     /// Duties that wait for servers elsewhere at once: a server that hangs holds up nothing else.
-    private static let elsewhereAtOnce = 8
+    private static let elsewhereAtOnce = 32
+    private static let elsewhereAtOncePerParty = 8
 
     /// 5 minutes after the first failure, twice as long after each further one, up to 6 hours.
     static func retryDelay(after failures: Int) -> Duration { .minutes(min(360, 5 << min(failures, 10))) }
@@ -33,6 +34,8 @@ package final class Automation: Sendable {
     private let elsewhere: DutyLanes
     /// Identifiers of the duties that are being worked on: what concerns one thing is done one after the other.
     private let inProgress = Mutex<Set<String>>([])
+    /// How many duties wait for each party elsewhere.
+    private let waiting = Mutex<[String: Int]>([:])
     private let clocks: Clocks
     private let log: @Sendable (String) -> Void
     private let brake: Mutex<DestructionBrake>
@@ -121,12 +124,14 @@ package final class Automation: Sendable {
         for duty in duties where own.count < Self.dutiesPerRound {
             guard inProgress.withLock({ $0.insert(duty.id).inserted }) else { continue }
             if dispatcher.isElsewhere(duty) {
-                guard let lane = try? elsewhere.take() else {
+                guard isAdmitted(duty), let lane = try? elsewhere.take() else {
                     finished(duty)
                     continue
                 }
+                waiting.withLock { $0[Self.party(duty), default: 0] += 1 }
                 launch { [self] in
                     await perform(duty, at: now, on: lane)
+                    waiting.withLock { $0[Self.party(duty), default: 1] -= 1 }
                     elsewhere.giveBack(lane)
                 }
             } else if !dispatcher.destroys(duty) || brake.withLock({ $0.admit(uptime: uptime) }) {
@@ -136,6 +141,13 @@ package final class Automation: Sendable {
             }
         }
         return own
+    }
+
+    private static func party(_ duty: Duty) -> String { duty.party ?? duty.operation }
+
+    /// A party that hangs does not get all lanes.
+    private func isAdmitted(_ duty: Duty) -> Bool {
+        waiting.withLock { $0[Self.party(duty), default: 0] < Self.elsewhereAtOncePerParty }
     }
 
     private func finished(_ duty: Duty) { inProgress.withLock { _ = $0.remove(duty.id) } }

@@ -361,8 +361,13 @@ struct CertificatePolicy: Codable, Sendable {
     }
 
     /// When a certificate is to be renewed; nil when never.
+    ///
+    /// An issuer may give less time than the policy asked for. What would then be due as soon as it is there is renewed after two thirds of
+    /// its life, or it would be ordered over and over.
     func renewalTime(from start: Timestamp, to end: Timestamp) -> Timestamp? {
-        isRenewable ? time(of: "AutoRenew", from: start, to: end) : nil
+        guard isRenewable, let time = time(of: "AutoRenew", from: start, to: end) else { return nil }
+        let life = end - start
+        return time < start + life / 10 ? start + life * 2 / 3 : time
     }
 
     /// When the contacts are to be told that its end is near; nil when never.

@@ -100,6 +100,8 @@ struct PendingCertificate: Codable, Sendable {
     var isRenewal: Bool?
     /// Seconds since 1970; absent in what was written before it was kept.
     var created: Int64?
+    /// One that the connector serves; absent where there is none, and in what was written before it was kept.
+    var provider: String?
     /// The issuer is a server that is not ours; nil for no.
     var isElsewhere: Bool?
 

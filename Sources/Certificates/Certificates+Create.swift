@@ -84,6 +84,8 @@ extension Certificates {
         let version = call.lane.newVersion()
         let (key, reuses) = try await key(for: policy, version, input.name, tables, call)
         let keyVersion = reuses ?? version
+        let connector = try connector(of: policy, tables, in: reader)
+        let content = connector?.requested(policy.content) ?? policy.content
         let request: [UInt8]
         do throws(VaultError) {
             let built: Result<[UInt8], CryptoError> = try await sign(key, keyVersion, call) {
@@ -91,7 +93,7 @@ extension Certificates {
                 do throws(CryptoError) {
                     return .success(
                         try CertificateBuilder(engine).request(
-                            policy.content, key: key.material.publicKey, signer: signer))
+                            content, key: key.material.publicKey, signer: signer))
                 } catch {
                     guard case .malformed = error else { throw error }
                     return .failure(error)
@@ -112,7 +114,7 @@ extension Certificates {
             keepsOrder: input.keepsOrder,
             spelling: (try tables.certificates.head(input.name, in: reader)?.name ?? input.name).spelling,
             isRenewal: input.isRenewal ? true : nil, created: now.epochSeconds,
-            isElsewhere: try isElsewhere(policy, tables, in: reader) ? true : nil)
+            provider: connector?.providers.sorted().first, isElsewhere: connector?.isElsewhere == true ? true : nil)
         let replaced: PendingCertificate?
         let (record, order) = (try policy.encoded(), try pending.encoded())
         do throws(VaultError) {
@@ -211,20 +213,21 @@ extension Certificates {
         }
     }
 
-    private func isElsewhere(_ policy: CertificatePolicy, _ tables: Tables, in reader: any RecordReader)
-        throws(VaultError) -> Bool
+    private func connector(of policy: CertificatePolicy, _ tables: Tables, in reader: any RecordReader)
+        throws(VaultError) -> (any IssuerConnector)?
     {
         guard policy.isRenewable, !policy.isSelfIssued,
             let issuer = try issuer(named: policy.issuerName, tables.vault, in: reader)?.issuer
-        else { return false }
-        return connector(for: issuer.account.provider)?.isElsewhere ?? false
+        else { return nil }
+        return connector(for: issuer.account.provider)
     }
 
     func enrollDuty(_ pending: PendingCertificate, _ name: ObjectName, _ vault: Vault, at time: Timestamp) -> Duty {
         Duty(
             due: time, id: "certificate-enroll.\(vault.name).\(name.key)",
             operation: pending.isElsewhere == true ? "CertificateEnrollElsewhere" : "CertificateEnroll",
-            vault: vault.name, parameters: ["certificate-name": name.spelling])
+            vault: vault.name, parameters: ["certificate-name": name.spelling],
+            party: "\(vault.name)/\(pending.issuer.lowercased())")
     }
 
     // MARK: The issuer's answer
@@ -281,10 +284,13 @@ extension Certificates {
     ) async throws(VaultError) -> IssuerOutcome {
         guard let (issuerName, issuer) = try issuer(named: pending.issuer, tables.vault, in: call.lane.reader) else {
             return .failed(
-                code: "Certificate issuer error", reason: "The issuer '\(pending.issuer)' is no longer in this vault.")
+                code: "Certificate issuer error", reason: "The issuer '\(pending.issuer)' is no longer in this vault.",
+                alongside: try abandonment(of: pending, tables, call))
         }
         guard issuer.attributes?.enabled ?? true else {
-            return .failed(code: "Certificate issuer error", reason: "The issuer '\(issuerName)' is disabled.")
+            return .failed(
+                code: "Certificate issuer error", reason: "The issuer '\(issuerName)' is disabled.",
+                alongside: try abandonment(of: pending, tables, call))
         }
         let account = issuer.account
         guard let connector = connector(for: account.provider) else {
@@ -331,17 +337,23 @@ extension Certificates {
         var cancelled = pending
         cancelled.status = .cancelled
         cancelled.connectorState = nil
-        let issuer = try issuer(named: pending.issuer, tables.vault, in: call.lane.reader)?.issuer
-        let abandon: (@Sendable (Transaction) throws(VaultError) -> Void)? =
-            if let state = pending.connectorState, let issuer, let connector = connector(for: issuer.account.provider) {
-                try connector.abandon(state, tables.vault, at: call.now)
-            } else { nil }
+        let abandon = try abandonment(of: pending, tables, call)
         let ended = cancelled
         try await call.commit { transaction throws(VaultError) in
-            try abandon?(transaction)
+            try abandon(transaction)
             try put(ended, of: name, tables, in: transaction)
         }
         return NoContent()
+    }
+
+    /// What ends an order wherever it stands.
+    func abandonment(of pending: PendingCertificate, _ tables: Tables, _ call: Call) throws(VaultError)
+        -> @Sendable (Transaction) throws(VaultError) -> Void
+    {
+        guard let state = pending.connectorState, let provider = pending.provider,
+            let connector = connector(for: provider)
+        else { return { _ in } }
+        return try connector.abandon(state, tables.vault, at: call.now)
     }
 
     func keyRecord(_ pending: PendingCertificate) throws(VaultError) -> KeyVersion {

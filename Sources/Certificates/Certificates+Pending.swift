@@ -123,6 +123,7 @@ extension Certificates {
             else {
                 throw Self.noPending(input.name)
             }
+            try abandonment(of: pending, tables, call)(transaction)
             try put(pending: nil, of: input.name, tables, in: transaction)
             return pending
         }

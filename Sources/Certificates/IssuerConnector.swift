@@ -20,6 +20,9 @@ package protocol IssuerConnector: Sendable {
     /// - Throws: `.badParameter`; `.forbiddenByRBAC` when the caller may not use the authority.
     func validate(_ account: IssuerAccount, named name: String, _ call: Call) async throws(VaultError)
 
+    /// What the request for an issuer of this kind is to say, given what the certificate is to say.
+    func requested(_ content: CertificateContent) -> CertificateContent
+
     /// Takes the next step of an order. Safe to repeat.
     ///
     /// - Throws: what the due index is to try again later.

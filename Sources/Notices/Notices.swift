@@ -67,7 +67,8 @@ package struct Notices: Sendable {
         try transaction.put([1] + Array(bytes), at: Self.key(channel, message.id), in: .system)
         try Duty(
             due: notice.time, id: "notice.\(channel.rawValue).\(message.id)", operation: "NoticeSend",
-            vault: notice.vault.name, parameters: ["channel": channel.rawValue, "notice": message.id]
+            vault: notice.vault.name, parameters: ["channel": channel.rawValue, "notice": message.id],
+            party: channel.rawValue
         ).schedule(in: transaction)
     }
 

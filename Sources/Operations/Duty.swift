@@ -16,13 +16,16 @@ package struct Duty: Sendable, Hashable {
     /// Whether `vault` names a vault or a pool.
     package let service: Vault.Service
     package let parameters: [String: String]
+    /// Whom it waits for, when that is a server that is not ours; nil for the operation's name. One that hangs holds up its own duties.
+    package let party: String?
     /// How often it failed so far.
     package var failures = 0
 
     package init(
         due: Timestamp, id: String, operation: String, vault: VaultName?, service: Vault.Service = .vault,
-        parameters: [String: String] = [:]
+        parameters: [String: String] = [:], party: String? = nil
     ) {
+        self.party = party
         self.service = service
         self.due = due
         self.id = id
@@ -49,12 +52,14 @@ package struct Duty: Sendable, Hashable {
         let parameters: [String: String]
         /// Absent for none.
         let failures: Int?
+        /// Absent for none.
+        let party: String?
     }
 
     package func schedule(in transaction: Transaction) throws(VaultError) {
         let record = Record(
             operation: operation, vault: vault?.description, service: service == .vault ? nil : service,
-            parameters: parameters, failures: failures == 0 ? nil : failures)
+            parameters: parameters, failures: failures == 0 ? nil : failures, party: party)
         guard let bytes = try? JSONEncoder().encode(record) else { throw .internal("a duty could not be encoded") }
         try transaction.put(Array(bytes), at: key, in: .system)
     }
@@ -64,7 +69,8 @@ package struct Duty: Sendable, Hashable {
     /// Moves a duty that failed to a later time.
     package func postponed(to time: Timestamp) -> Duty {
         var duty = Duty(
-            due: time, id: id, operation: operation, vault: vault, service: service, parameters: parameters)
+            due: time, id: id, operation: operation, vault: vault, service: service, parameters: parameters,
+            party: party)
         duty.failures = failures + 1
         return duty
     }
@@ -95,7 +101,7 @@ package struct Duty: Sendable, Hashable {
         self.init(
             due: Timestamp(epochSeconds: seconds), id: String(parts[1]), operation: record.operation,
             vault: record.vault.flatMap { VaultName($0) }, service: record.service ?? .vault,
-            parameters: record.parameters)
+            parameters: record.parameters, party: record.party)
         failures = record.failures ?? 0
     }
 }
