@@ -100,7 +100,7 @@ targets += room(
     ])
 // outside
 targets += room("HTTPSClient", on: ["Domain"], with: nio)
-targets += room("SMTPClient", on: ["Domain"], with: nio)
+targets += room("SMTPClient", on: ["Domain", "HTTPSClient"], with: nio)
 // doors
 targets += room("HTTPServer", on: ["Domain", "Threads", "Operations", "Cryptography"], with: nio + nioHTTP2)
 targets += room("Automation", on: ["Domain", "Threads", "Store", "Barrier", "Operations"])
