@@ -367,6 +367,7 @@ struct CertificatePolicy: Codable, Sendable {
     func renewalTime(from start: Timestamp, to end: Timestamp) -> Timestamp? {
         guard isRenewable, let time = time(of: "AutoRenew", from: start, to: end) else { return nil }
         let life = end - start
+        guard lifetime_actions?.first?.trigger?.days_before_expiry != nil else { return time }
         return time < start + life / 10 ? start + life * 2 / 3 : time
     }
 
