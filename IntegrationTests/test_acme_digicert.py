@@ -1,19 +1,20 @@
 """Accounts that exist already at the authority (external account binding), for DigiCert, GlobalSign and any other."""
 
-import base64
 import json
 import time
 
 import pytest
 
-from harness.acme_fixtures import Watch, acme_policy, acme_site, ask_issuer, make_issuer
 from harness.acme_proxy import Exchange
+from harness.acme_site import acme_site
+from harness.acme_wire import Watch, acme_policy, ask_issuer, make_issuer
 from harness.audit import parse_records
 from harness.authorities_wire import reason_of
+from harness.tokens import decode, encode
 
 # The authority's keys for accounts, and one that it does not know.
-KEYS = {f"kid-{number}": base64.urlsafe_b64encode(bytes(range(number, number + 48))).rstrip(b"=").decode() for number in range(1, 7)}
-WRONG = base64.urlsafe_b64encode(bytes(48)).rstrip(b"=").decode()
+KEYS = {f"kid-{number}": encode(bytes(range(number, number + 48))) for number in range(1, 7)}
+WRONG = encode(bytes(48))
 
 
 def bound(kid: str) -> dict[str, str]:
@@ -71,8 +72,7 @@ def told(site) -> Watch:
 
 def head(exchange: Exchange) -> dict:
     """The protected head of the binding in a request for an account."""
-    text = exchange.payload["externalAccountBinding"]["protected"]
-    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return json.loads(decode(exchange.payload["externalAccountBinding"]["protected"]))
 
 
 def bindings(site, kid: str) -> list[Exchange]:
@@ -86,7 +86,8 @@ def test_an_order_is_made_under_an_account_that_is_bound(site, told, label):
     site.verify(told.version(label))
     kid = BOUND[label][1]["account_id"]
     given = bindings(site, kid)
-    assert {one.protected["kid"] for one in site.proxy.seen("order", host(label))} == {one.came.headers["Location"] for one in given}
+    used = {one.protected["kid"] for one in site.proxy.seen("order", host(label))}
+    assert used == {one.came.headers["Location"] for one in given}
     for account in given:
         assert head(account) == {"alg": "HS256", "kid": kid, "url": f"https://localhost:{site.proxy.port}/sign-me-up"}
 
@@ -132,7 +133,7 @@ def test_the_key_of_a_binding_is_shown_nowhere(site, told, certificates):
     key = KEYS["kid-2"]
     assert [text for text in shown if key in text] == []
     files = [path for path in server.data.rglob("*") if path.is_file()]
-    raw = base64.urlsafe_b64decode(key)
+    raw = decode(key)
     assert files and [path for path in files if key.encode() in path.read_bytes() or raw in path.read_bytes()] == []
 
 

@@ -1,4 +1,4 @@
-"""Names proved by records in the DNS: by a program, and by a webhook of `strongroom serve`. All orders of this file wait together."""
+"""Names proved by records in the DNS, by a program and by a webhook. All orders of this file wait together."""
 
 import json
 import time
@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness.acme_dns import Hook, Webhook
-from harness.acme_fixtures import Site, Watch, acme_policy, administrator, make_issuer
-from harness.acme_proxy import edited
+from harness.acme_faults import edited, hold
+from harness.acme_site import Site, administrator
+from harness.acme_wire import Watch, acme_policy, make_issuer
 from harness.certificates import CertificateAuthority
 from harness.pebble import NameServer, Pebble, quiet_port
 from harness.production import Production
@@ -97,14 +98,18 @@ def site(binary, tmp_path_factory):
 @pytest.fixture(scope="module")
 def houses(binary, tmp_path_factory, site):
     """By the way they have of proving names."""
-    made = {label: House(binary, tmp_path_factory.mktemp(label), site.names) for label in ("webhook", "command", "nothing")}
-    made["webhook"].by_webhook(refuses=1)
-    pki = made["webhook"].pki
-    made["webhook"].settings["pki"] = {"address": f"http://localhost:{pki}", "port": pki}
-    made["command"].by_command()
-    yield made
-    for house in made.values():
-        house.stop()
+    made: dict[str, House] = {}
+    try:
+        for label in ("webhook", "command", "nothing"):
+            made[label] = House(binary, tmp_path_factory.mktemp(label), site.names)
+        made["webhook"].by_webhook(refuses=1)
+        pki = made["webhook"].pki
+        made["webhook"].settings["pki"] = {"address": f"http://localhost:{pki}", "port": pki}
+        made["command"].by_command()
+        yield made
+    finally:
+        for house in made.values():
+            house.stop()
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +118,7 @@ def told(site, houses):
     certificates, hook = site.certificates, site.hook
     site.proxy.spoil("authorization", edited(without_http), host("record"), times=100)
     site.proxy.spoil("authorization", edited(for_another_name), f"*.{host('foreign')}", times=100)
-    hold = site.proxy.hold("challenge", f"*.{host('cancelled')}")
+    held = hold(site.proxy, "challenge", f"*.{host('cancelled')}")
     hook.set("refused", host("again"))
     hook.set("idle", host("idle"))
     hook.set("blocked", host("slow"))
@@ -127,9 +132,9 @@ def told(site, houses):
 
     def cancel() -> None:
         certificates.wire.patch("/certificates/cancelled/pending", json={"cancellation_requested": True})
-        hold.release()
+        held.release()
 
-    watch.when(hold.reached.is_set, cancel)
+    watch.when(held.reached.is_set, cancel)
     watch.when(lambda: "http" in watch.ends and hook.about(host("slow")), lambda: hook.unset("blocked", host("slow")))
     with ThreadPoolExecutor() as pool:
         list(pool.map(Watch.run, watches.values()))

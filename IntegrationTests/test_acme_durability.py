@@ -6,7 +6,9 @@ import time
 import pytest
 
 from harness.acme_dns import Hook
-from harness.acme_fixtures import (
+from harness.acme_faults import hold
+from harness.acme_site import Site
+from harness.acme_wire import (
     ACCOUNT,
     ASKING,
     CHECKING,
@@ -15,7 +17,6 @@ from harness.acme_fixtures import (
     ORDER,
     PUBLISHING,
     READING,
-    Site,
     Watch,
     acme_policy,
 )
@@ -59,9 +60,9 @@ class Interrupted(Site):
 
     def hold(self) -> None:
         """Begins an order for each state."""
-        self.holds = {"account": self.proxies[1].hold("account", after=self.after)}
+        self.holds = {"account": hold(self.proxies[1], "account", after=self.after)}
         for label, (_, step, following) in STEPS.items():
-            self.holds[label] = self.proxy.hold(step, host(label), self.after, following)
+            self.holds[label] = hold(self.proxy, step, host(label), self.after, following)
         self.hook.set("blocked", host("publishing"))
         for label in STEPS:
             self.begin(label)

@@ -8,8 +8,10 @@ from email.utils import format_datetime
 
 import pytest
 
-from harness.acme_fixtures import Watch, acme_policy, acme_site, ended
-from harness.acme_proxy import STEPS, Answer, Exchange, Hold, answering, dropped, edited, lost, problem
+from harness.acme_faults import Hold, answering, dropped, edited, lost, problem
+from harness.acme_proxy import STEPS, Answer, Exchange
+from harness.acme_site import acme_site
+from harness.acme_wire import Watch, acme_policy, ended
 from harness.authorities_public import fetch
 from harness.authorities_wire import fresh
 from harness.certificates_made import pem, self_signed
@@ -199,33 +201,39 @@ def test_an_account_that_was_forgotten_is_asked_for_again_with_the_same_key(site
 
 @pytest.fixture
 def hanging(site, certificates):
-    """Orders at an authority that answers nothing until the test is over."""
-    labels = [fresh("hanging") for _ in range(20)]
+    """Begins orders at an authority that answers nothing until the test is over."""
     hold = Hold()
-    site.proxies[2].spoil(tuple(STEPS.values()), hold, times=200)
-    for label in labels:
-        certificates.begin(label, acme_policy("hanging", host(label)))
-    assert hold.reached.wait(30)
-    yield labels
+    site.proxies[2].spoil(tuple(STEPS.values()), hold, times=1_000)
+
+    def begin(count: int) -> list[str]:
+        labels = [fresh("hanging") for _ in range(count)]
+        for label in labels:
+            certificates.begin(label, acme_policy("hanging", host(label)))
+        assert hold.reached.wait(30)
+        return labels
+
+    yield begin
+    site.proxies[2].heal()
     hold.abandon()
 
 
-def test_an_authority_that_hangs_holds_up_nobody_else(site, certificates, hanging):
-    for number in range(4):
-        certificates.create(f"own-{number}", policy())
-    assert {certificates.pending(label)["status"] for label in hanging} == {"inProgress"}
-    certificates.begin("beside", acme_policy("acme", host("beside")))
-    site.verify(Watch(certificates, "beside").run().version("beside"))
-
-
 def test_a_server_ends_although_an_authority_hangs_and_forgets_no_order(site, certificates, hanging):
-    first, *others = hanging
+    first, *others = hanging(4)
     cancel = certificates.wire.patch(f"/certificates/{first}/pending", json={"cancellation_requested": True})
     assert cancel.status_code == 200
     assert site.server.stop() == 0
     site.server.start()
     assert ended(site.certificates, first)["status"] == "cancelled"
     assert {site.certificates.pending(label)["status"] for label in others} == {"inProgress"}
+
+
+def test_an_authority_that_hangs_holds_up_nobody_else(site, certificates, hanging):
+    labels = hanging(20)
+    for number in range(4):
+        certificates.create(f"own-{number}", policy())
+    assert {certificates.pending(label)["status"] for label in labels} == {"inProgress"}
+    certificates.begin("beside", acme_policy("acme", host("beside")))
+    site.verify(Watch(certificates, "beside").run().version("beside"))
 
 
 def test_the_log_has_nothing_secret_and_nothing_went_wrong_inside(site, told):

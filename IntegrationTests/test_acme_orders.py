@@ -1,6 +1,5 @@
 """Certificates from an authority outside: ordered, proved by HTTP, fetched and kept; and what the authority is asked meanwhile."""
 
-import base64
 import hashlib
 import json
 
@@ -8,15 +7,18 @@ import pytest
 from azure.keyvault.certificates import CertificateClient, CertificatePolicy
 from cryptography import x509
 
-from harness.acme_fixtures import STATES, Watch, acme_policy, acme_site, held_by, make_issuer
+from harness.acme_faults import hold
+from harness.acme_site import acme_site
+from harness.acme_wire import STATES, Watch, acme_policy, held_by, make_issuer
 from harness.authorities_public import fetch
 from harness.certificates_made import certificate_of, public_der, request_of
 from harness.clients import credential_for
+from harness.tokens import encode
 
 # Checks that take a while, proofs that are kept for the next order, and a chain of several links.
 HABITS = {"PEBBLE_VA_NOSLEEP": "0", "PEBBLE_VA_SLEEPTIME": "2", "PEBBLE_AUTHZREUSE": "100", "PEBBLE_CHAIN_LENGTH": "3"}
 PEM = {"secret_props": {"contentType": "application/x-pem-file"}}
-SDK = CertificatePolicy("acme", subject="CN=sdk.example.com", san_dns_names=["sdk.example.com"], key_type="EC", key_curve_name="P-256")
+SDK = CertificatePolicy("acme", subject="CN=sdk", san_dns_names=["sdk.example.com"], key_type="EC", key_curve_name="P-256")
 
 
 def host(label: str) -> str:
@@ -78,7 +80,7 @@ def questions(site) -> dict:
     """What anyone is answered at the address of a challenge while the authority checks it."""
     token = site.proxy.tokens(host("challenge"), "http-01")[0]
     address = f"http://127.0.0.1:{site.server.port}/.well-known/acme-challenge/"
-    others = ("", "none", token[:-1], token + "x", token.swapcase(), token + ".x", "..%2F" + token, token + "/", "%00", "x" * 2_000)
+    others = ["", "none", token[:-1], token + "x", token.swapcase(), token + ".x", "..%2F" + token, token + "/", "%00"]
     files = [path for path in site.server.data.rglob("*") if path.is_file()]
     return {
         "token": token,
@@ -95,7 +97,7 @@ def told(site):
     """What became of all orders at once."""
     certificates = site.certificates
     policies = {**WANTED, **{label: policy for label, (policy, _) in REFUSED.items()}, **STOPPED}
-    holds = {label: site.proxy.hold("challenge", host(label)) for label in STOPPED}
+    holds = {label: hold(site.proxy, "challenge", host(label)) for label in STOPPED}
     begun = {label: certificates.begin(label, policy) for label, policy in policies.items()}
     watch = Watch(certificates, *policies)
     answers: dict = {"begun": begun, "watch": watch}
@@ -249,7 +251,7 @@ def thumbprint(site, told) -> str:
     """Of the account's key (RFC 7638)."""
     jwk = site.proxy.made("account")[0].protected["jwk"]
     canonical = json.dumps({key: jwk[key] for key in sorted(jwk) if key in ("crv", "kty", "x", "y")}, separators=(",", ":"))
-    return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).rstrip(b"=").decode()
+    return encode(hashlib.sha256(canonical.encode()).digest())
 
 
 def test_the_answer_to_a_challenge_is_there_for_any_host(told, thumbprint):

@@ -1,19 +1,20 @@
 """What is accepted as a directory, as an issuer, and as the `acme` part of a configuration."""
 
-import base64
 import json
 
 import pytest
 
-from harness.acme_fixtures import AcmeServer, ask_issuer, make_issuer
+from harness.acme_site import AcmeServer
+from harness.acme_wire import ask_issuer, make_issuer
 from harness.authorities_wire import reason_of
 from harness.certificates import CertificateAuthority
 from harness.certificates_wire import Certificates
 from harness.production import Production
+from harness.tokens import encode
 
 FIRST, SECOND = "https://acme.example.com/directory", "https://acme.example.net/dir"
-KEY = base64.urlsafe_b64encode(bytes(range(32))).rstrip(b"=").decode()
-SHORT = base64.urlsafe_b64encode(bytes(15)).rstrip(b"=").decode()
+KEY = encode(bytes(range(32)))
+SHORT = encode(bytes(15))
 WEBHOOK = {"webhook": "https://dns.example.com/hook", "secret": "fd:9"}
 
 
@@ -42,7 +43,8 @@ def test_an_issuer_of_a_configured_directory_is_set_and_read(two, directory):
 
 
 @pytest.mark.parametrize(
-    "directory", ["https://acme.example.org/directory", FIRST + "/", FIRST.upper(), FIRST.replace("https", "http"), "acme.example.com", "x"]
+    "directory",
+    ["https://acme.example.org/directory", FIRST + "/", FIRST.upper(), FIRST.replace("https", "http"), "acme.example.com", "x"],
 )
 def test_a_directory_that_is_not_configured_is_refused(two, directory):
     assert "directory" in reason_of(ask_issuer(two, "bad", directory))

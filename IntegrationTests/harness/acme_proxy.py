@@ -3,7 +3,6 @@
 Pebble makes its addresses from the `Host` it is asked under, so everything a client learns here leads back here.
 """
 
-import base64
 import json
 import re
 import ssl
@@ -13,8 +12,10 @@ from collections import defaultdict
 from http.client import HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Callable
+from urllib.parse import urlsplit
 
 from .pebble import Pebble, quiet_port
+from .tokens import decode
 
 STEPS = {
     "dir": "directory",
@@ -32,7 +33,7 @@ _OURS = {"connection", "content-length", "transfer-encoding", "date", "server"}
 
 
 def _decoded(text: str):
-    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) or "null")
+    return json.loads(decode(text) or "null")
 
 
 class Answer:
@@ -93,67 +94,6 @@ class Exchange:
 
 
 Fault = Callable[[Exchange], None]
-
-
-# What can go wrong
-
-
-def answering(answer: Answer) -> Fault:
-    return lambda exchange: exchange.send(answer)
-
-
-def problem(status: int, kind: str, detail: str, **headers: str) -> Fault:
-    """A problem document (RFC 7807), as an authority sends it."""
-    body = json.dumps({"type": f"urn:ietf:params:acme:error:{kind}", "detail": detail, "status": status}).encode()
-    told = {name.replace("_", "-").title(): value for name, value in headers.items()}
-    return answering(Answer(status, body, {"Content-Type": "application/problem+json", **told}))
-
-
-def dropped(exchange: Exchange) -> None:
-    """The connection ends before the authority has heard of the request."""
-    exchange.close()
-
-
-def lost(exchange: Exchange) -> None:
-    """The authority does what it is asked, and its answer does not arrive."""
-    exchange.forward()
-    exchange.close()
-
-
-def edited(change: Callable[[dict], dict | None]) -> Fault:
-    """The answer with its JSON changed."""
-
-    def fault(exchange: Exchange) -> None:
-        answer = exchange.forward()
-        content = json.loads(answer.body)
-        answer.body = json.dumps(change(content) or content).encode()
-        exchange.send(answer)
-
-    return fault
-
-
-class Hold:
-    """Lets a request wait, before the authority has it or after. Released, it goes on; abandoned, its connection ends."""
-
-    def __init__(self, after: bool = False):
-        self.reached, self._released = threading.Event(), threading.Event()
-        self._after, self._goes_on = after, True
-
-    def __call__(self, exchange: Exchange) -> None:
-        answer = exchange.forward() if self._after else None
-        self.reached.set()
-        self._released.wait(300)
-        if self._goes_on:
-            exchange.send(answer or exchange.forward())
-        else:
-            exchange.close()
-
-    def release(self) -> None:
-        self._released.set()
-
-    def abandon(self) -> None:
-        self._goes_on = False
-        self._released.set()
 
 
 class Rule:
@@ -231,22 +171,21 @@ class Proxy:
         times: int = 1,
         following: str | None = None,
     ) -> None:
-        """Lets a fault befall the next requests for a step: of any order or of one, at once or once another step has been asked for."""
+        """Lets a fault befall the next requests for a step: of any order or of one, at once or after another step of it."""
         with self._lock:
             self._rules.append(Rule(steps, fault, name, times, following))
 
-    def hold(self, steps: str | tuple[str, ...], name: str | None = None, after: bool = False, following: str | None = None) -> Hold:
-        made = Hold(after)
-        self.spoil(steps, made, name, following=following)
-        return made
+    def heal(self) -> None:
+        """From now on everything passes."""
+        with self._lock:
+            self._rules.clear()
 
     def learn(self, name: str, answer: Answer) -> None:
         """Every address in an answer belongs to the same order."""
         found = [*_ADDRESS.findall(answer.body), answer.headers.get("Location", "").encode()]
         with self._lock:
             for address in found:
-                path = b"/" + address.split(b"/", 3)[3] if address.count(b"/") > 2 else b""
-                self.names.setdefault(path.decode(), name)
+                self.names.setdefault(urlsplit(address.decode()).path, name)
 
     def handle(self, exchange: Exchange) -> None:
         with self._lock:
