@@ -92,11 +92,14 @@ targets += room(
         "Domain", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "X509", "Operations", "Objects", "Access",
         "Keys", "Certificates",
     ])
-targets += room("Login", on: ["Domain", "Threads", "Cryptography", "Barrier", "Identity", "Operations"])
+targets += room(
+    "Login",
+    on: ["Domain", "Threads", "Store", "Cryptography", "ProviderOpenSSL", "Barrier", "Identity", "Operations"])
 targets += room(
     "Management",
     on: [
-        "Domain", "Threads", "Store", "Barrier", "Cryptography", "Operations", "Identity", "Access", "Audit", "Objects",
+        "Domain", "Threads", "Store", "Barrier", "Cryptography", "X509", "Operations", "Identity", "Access", "Audit",
+        "Objects",
     ])
 // outside
 targets += room("HTTPSClient", on: ["Domain"], with: nio)

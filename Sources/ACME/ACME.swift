@@ -110,7 +110,9 @@ extension ACME: IssuerConnector {
     /// Authorities look for names among the alternative ones only.
     package func requested(_ content: CertificateContent) -> CertificateContent {
         var wanted = content
-        if let name = Self.hostName(in: content), !content.dnsNames.contains(where: { $0.lowercased() == name.lowercased() }) {
+        if let name = Self.hostName(in: content),
+            !content.dnsNames.contains(where: { $0.lowercased() == name.lowercased() })
+        {
             wanted.dnsNames.insert(name, at: 0)
         }
         return wanted

@@ -251,7 +251,8 @@ struct ACMEStep: Sendable {
             guard identifiers.contains(where: { $0.isProved(by: message) }) else {
                 throw .refused(
                     code: "Request rejected",
-                    "The authority wants control shown of '\(message.identifier.value.prefix(253))', which was not ordered.")
+                    "The authority wants control shown of '\(message.identifier.value.prefix(253))', which was not ordered."
+                )
             }
             switch message.status {
             case "valid": continue

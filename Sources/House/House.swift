@@ -106,11 +106,13 @@ package final class House: Sendable {
             let pool = WorkPool(name: "slow-work", threads: 2, capacity: 256)
             self.pool = pool
             let clients = try ClientAuthentication(directory: directory, engine: engine, pool: pool)
-            let login = Login(authority: authority, keys: signingKeys, clients: clients, pool: pool, engine: engine)
             let paging = Paging(key: try await bootstrap.pagingKey(), engine: engine)
             let generation = WorkPool(name: "key-generation", threads: 2, capacity: 64, niceness: 10)
             self.generation = generation
             let software = try OpenSSLProvider(engine)
+            let login = Login(
+                authority: authority, keys: signingKeys, clients: clients, directory: directory, pool: pool,
+                engine: engine, provider: software)
             let tokenName = configuration.token == nil ? instance.tenant : try await bootstrap.tokenName()
             let hardware = try configuration.token.map { token throws(CryptoError) in
                 try HardwareSetup(token, software: software, instance: tokenName)

@@ -3,7 +3,7 @@ package import Domain
 import FoundationEssentials
 import Store
 
-/// A client of the directory: what asks for tokens with a secret, and holds roles by its object id.
+/// A client of the directory: what asks for tokens with a secret or by a certificate, and holds roles by its object id.
 package struct Application: Sendable, Hashable {
     package let id: GUID
     /// Of its service principal: what role assignments name.
@@ -12,7 +12,8 @@ package struct Application: Sendable, Hashable {
     package var isEnabled: Bool
     package let created: Timestamp
     package var secrets: [ClientSecret]
-    /// Stands in every token; a token with an older number is refused. Moves when the secret is reset.
+    package var certificates: [ClientCertificate] = []
+    /// Stands in every token; a token with an older number is refused. Moves when the secret is reset or a certificate is taken away.
     package var tokenGeneration: Int
 
     package init(id: GUID, objectID: GUID, displayName: String, created: Timestamp, secret: ClientSecret) {
@@ -48,6 +49,36 @@ package enum ApplicationTable {
             let created: Int64
         }
 
+        struct Certificate: Codable {
+            let thumbprint: String
+            let thumbprint256: String
+            let subject: String
+            let notBefore: Int64
+            let notAfter: Int64
+            let modulus: String
+            let exponent: String
+
+            init(_ certificate: ClientCertificate) {
+                thumbprint = Base64.encode(certificate.thumbprint)
+                thumbprint256 = Base64.encode(certificate.thumbprint256)
+                subject = certificate.subject
+                notBefore = certificate.notBefore.nanoseconds
+                notAfter = certificate.notAfter.nanoseconds
+                modulus = Base64.encode(certificate.modulus)
+                exponent = Base64.encode(certificate.exponent)
+            }
+
+            var value: ClientCertificate? {
+                guard let thumbprint = Base64.decode(thumbprint), let thumbprint256 = Base64.decode(thumbprint256),
+                    let modulus = Base64.decode(modulus), let exponent = Base64.decode(exponent)
+                else { return nil }
+                return ClientCertificate(
+                    thumbprint: thumbprint, thumbprint256: thumbprint256, subject: subject,
+                    notBefore: Timestamp(nanoseconds: notBefore), notAfter: Timestamp(nanoseconds: notAfter),
+                    modulus: modulus, exponent: exponent)
+            }
+        }
+
         var format = 1
         let id: GUID
         let objectID: GUID
@@ -56,6 +87,8 @@ package enum ApplicationTable {
         let created: Int64
         let secrets: [Secret]
         let tokenGeneration: Int
+        /// Absent for none.
+        let certificates: [Certificate]?
     }
 
     private static func key(_ id: GUID) -> String { prefix + id.description }
@@ -82,7 +115,8 @@ package enum ApplicationTable {
             isEnabled: application.isEnabled, created: application.created.nanoseconds,
             secrets: application.secrets.map {
                 .init(salt: Base64.encode($0.salt), hash: Base64.encode($0.hash), created: $0.created.nanoseconds)
-            }, tokenGeneration: application.tokenGeneration)
+            }, tokenGeneration: application.tokenGeneration,
+            certificates: application.certificates.isEmpty ? nil : application.certificates.map { .init($0) })
         guard let bytes = try? JSONEncoder().encode(record) else {
             throw .internal("an application could not be encoded")
         }
@@ -109,6 +143,10 @@ package enum ApplicationTable {
             id: record.id, objectID: record.objectID, displayName: record.displayName,
             created: Timestamp(nanoseconds: record.created), secret: first)
         application.secrets = secrets
+        for stored in record.certificates ?? [] {
+            guard let certificate = stored.value else { throw .integrity(record: key) }
+            application.certificates.append(certificate)
+        }
         application.isEnabled = record.isEnabled
         application.tokenGeneration = record.tokenGeneration
         return application

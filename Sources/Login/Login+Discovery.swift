@@ -45,6 +45,7 @@ extension Login {
             document.array("token_endpoint_auth_methods_supported") { methods in
                 methods.string("client_secret_post")
                 methods.string("client_secret_basic")
+                methods.string("private_key_jwt")
             }
             document.array("grant_types_supported") { $0.string("client_credentials") }
             document.array("response_types_supported") { $0.string("token") }

@@ -10,6 +10,8 @@ struct TokenRequest: OperationInput {
     let grantType: String
     let clientID: String
     let secret: SensitiveBytes?
+    /// A token that proves the client; nil for none.
+    let assertion: String?
     /// `scope` of v2, or `resource` of v1.
     let audience: String?
     let isVersion2: Bool
@@ -27,6 +29,15 @@ struct TokenRequest: OperationInput {
         }
         clientID = basic?.clientID ?? named ?? ""
         secret = basic?.secret ?? formSecret
+        assertion = try form.value("client_assertion")
+        if assertion != nil {
+            guard try form.value("client_assertion_type") == ClientAssertion.type else {
+                throw .badParameter("The form field 'client_assertion_type' must be \(ClientAssertion.type).")
+            }
+            guard secret == nil else {
+                throw .badParameter("The client authenticates both by a secret and by an assertion.")
+            }
+        }
         let suffix = "/.default"
         if let scope = try form.value("scope") {
             let scopes = scope.split(separator: " ").map(String.init).filter { $0.hasSuffix(suffix) }
@@ -39,7 +50,7 @@ struct TokenRequest: OperationInput {
 }
 
 extension Login {
-    /// Client credentials (RFC 6749 §4.4) with a client secret.
+    /// Client credentials (RFC 6749 §4.4) with a client secret, or with a certificate's assertion (RFC 7523 §2.2).
     func token(_ input: TokenRequest, _ call: Call) async throws(VaultError) -> JSONAnswer {
         call.didSlowWork()
         guard GUID(input.tenant) == authority.tenant else { return Self.unknownTenant(input.tenant, call) }
@@ -48,6 +59,7 @@ extension Login {
                 400, "unsupported_grant_type", 70_003,
                 "The app requested an unsupported grant type '\(input.grantType.prefix(64))'.", call)
         }
+        if let assertion = input.assertion { return try await token(input, byAssertion: assertion, call) }
         guard !input.clientID.isEmpty else {
             return Self.oauthError(
                 400, "invalid_request", 900_144, "The request body must contain the following parameter: 'client_id'.",
@@ -78,19 +90,30 @@ extension Login {
         case .busy:
             throw VaultError(.throttled, "Too many token requests are waiting. Try again later.")
         }
+        authenticated(application, call)
+        guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
+            return unknownResource(input, call)
+        }
+        return answer(input, audience, try await sign(application, audience, call), call)
+    }
+
+    func authenticated(_ application: Application, _ call: Call) {
         call.authenticated(
             as: Principal(
                 kind: .application, objectID: application.objectID, applicationID: application.id,
                 tenant: authority.tenant,
                 issuer: authority.issuer))
-        guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
-            return Self.oauthError(
-                400, "invalid_resource", 500_011,
-                "The resource principal named \((input.audience ?? "").prefix(128)) was not found in the tenant. Ask for one of "
-                    + Authority.Resource.allCases.map { authority.url(of: $0) + "/.default" }.joined(separator: ", ")
-                    + ".", call)
-        }
-        let token = try await sign(application, audience, call)
+    }
+
+    func unknownResource(_ input: TokenRequest, _ call: Call) -> JSONAnswer {
+        Self.oauthError(
+            400, "invalid_resource", 500_011,
+            "The resource principal named \((input.audience ?? "").prefix(128)) was not found in the tenant. Ask for one of "
+                + Authority.Resource.allCases.map { authority.url(of: $0) + "/.default" }.joined(separator: ", ")
+                + ".", call)
+    }
+
+    func answer(_ input: TokenRequest, _ audience: String, _ token: SensitiveBytes, _ call: Call) -> JSONAnswer {
         let lifetime = Int64(TokenIssuer.lifetime.components.seconds) - 1
         return JSONAnswer { answer in
             answer.member("token_type", "Bearer")
@@ -108,7 +131,7 @@ extension Login {
         }
     }
 
-    private func sign(_ application: Application, _ audience: String, _ call: Call) async throws(VaultError)
+    func sign(_ application: Application, _ audience: String, _ call: Call) async throws(VaultError)
         -> SensitiveBytes
     {
         let (issuer, id, now) = (issuer, call.lane.newGUID(), call.now)

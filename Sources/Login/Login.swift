@@ -2,11 +2,12 @@ package import Cryptography
 import Domain
 package import Identity
 package import Operations
+package import ProviderOpenSSL
 package import Threads
 
 /// The embedded token service on the `login.` host: discovery, keys, and tokens for client credentials.
 ///
-/// - Source: OpenID Connect Discovery 1.0, RFC 6749 §4.4, RFC 7517; the shapes of Microsoft Entra ID where clients rely on them.
+/// - Source: OpenID Connect Discovery 1.0, RFC 6749 §4.4, RFC 7517, RFC 7523; the shapes of Microsoft Entra ID where clients rely on them.
 package struct Login: Sendable {
     let authority: Authority
     let keys: SigningKeys
@@ -14,11 +15,16 @@ package struct Login: Sendable {
     let clients: ClientAuthentication
     let pool: WorkPool
     let engine: CryptoEngine
+    let directory: Directory
+    let provider: OpenSSLProvider
 
     package init(
-        authority: Authority, keys: SigningKeys, clients: ClientAuthentication, pool: WorkPool, engine: CryptoEngine
+        authority: Authority, keys: SigningKeys, clients: ClientAuthentication, directory: Directory, pool: WorkPool,
+        engine: CryptoEngine, provider: OpenSSLProvider
     ) {
         self.engine = engine
+        self.directory = directory
+        self.provider = provider
         self.authority = authority
         self.keys = keys
         self.clients = clients

@@ -28,6 +28,12 @@ extension Management {
                 requires: anywhere(.applicationsWrite),
                 run: resetPassword),
             Operation(
+                "ApplicationCertificateAdd", .post, on: .management, item + "/certificates",
+                requires: anywhere(.applicationsWrite), run: addCertificate),
+            Operation(
+                "ApplicationCertificateRemove", .delete, on: .management, item + "/certificates/{thumbprint}",
+                requires: anywhere(.applicationsWrite), run: removeCertificate),
+            Operation(
                 "ApplicationDelete", .delete, on: .management, item, requires: anywhere(.applicationsDelete),
                 status: 204,
                 run: deleteApplication),
@@ -76,6 +82,18 @@ extension Management {
             writer.member("enabled", application.isEnabled)
             writer.member("created", application.created.iso8601)
             if let password { writer.member("password", password) }
+            if !application.certificates.isEmpty {
+                writer.array("certificates") { list in
+                    for certificate in application.certificates {
+                        list.object { entry in
+                            entry.member("thumbprint", Hex.encode(certificate.thumbprint).uppercased())
+                            entry.member("subject", certificate.subject)
+                            entry.member("notBefore", certificate.notBefore.iso8601)
+                            entry.member("notAfter", certificate.notAfter.iso8601)
+                        }
+                    }
+                }
+            }
             writer.member("tenant", tenant)
         }
     }
@@ -140,15 +158,15 @@ extension Management {
         return NoContent()
     }
 
-    private func change(
-        _ id: GUID, _ call: Call, _ change: @escaping @Sendable (inout Application) -> Void
+    func change(
+        _ id: GUID, _ call: Call, _ change: @escaping @Sendable (inout Application) throws(VaultError) -> Void
     ) async throws(VaultError) -> ApplicationOutput {
         call.concerns(objectID: "/strongroom/applications/\(id)")
         let changed = try await call.commit { transaction throws(VaultError) -> Application in
             guard var application = try ApplicationTable.application(id, in: transaction) else {
                 throw Self.unknown(id)
             }
-            change(&application)
+            try change(&application)
             try ApplicationTable.put(application, in: transaction)
             return application
         }

@@ -1,12 +1,16 @@
 import ArgumentParser
 import Domain
 import NIOHTTP1
+import X509
 
 /// Applications of the running server.
 struct App: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Create and look after applications (clients) of a running server.",
-        subcommands: [Create.self, List.self, Disable.self, Enable.self, Delete.self, ResetPassword.self])
+        subcommands: [
+            Create.self, List.self, Disable.self, Enable.self, Delete.self, ResetPassword.self, AddCertificate.self,
+            RemoveCertificate.self,
+        ])
 
     /// What the server tells of an application.
     struct Description: Decodable {
@@ -17,6 +21,13 @@ struct App: AsyncParsableCommand {
         let created: String
         let password: String?
         let tenant: String
+        let certificates: [Certificate]?
+
+        struct Certificate: Decodable {
+            let thumbprint: String
+            let subject: String
+            let notAfter: String
+        }
 
         var json: String {
             var writer = JSONWriter()
@@ -30,12 +41,28 @@ struct App: AsyncParsableCommand {
             writer.member("objectId", objectId)
             if let password { writer.member("password", password) } else { writer.member("enabled", enabled) }
             writer.member("tenant", tenant)
+            if let certificates {
+                writer.array("certificates") { list in
+                    for certificate in certificates {
+                        list.object { entry in
+                            entry.member("thumbprint", certificate.thumbprint)
+                            entry.member("subject", certificate.subject)
+                            entry.member("notAfter", certificate.notAfter)
+                        }
+                    }
+                }
+            }
         }
 
         var text: String {
             var lines = ["appId        \(appId)", "displayName  \(displayName)", "objectId     \(objectId)"]
             lines.append(password.map { "password     \($0)" } ?? "enabled      \(enabled ? "yes" : "no")")
             lines.append("tenant       \(tenant)")
+            for certificate in certificates ?? [] {
+                lines.append(
+                    "certificate  \(certificate.thumbprint) to \(certificate.notAfter.prefix(10)) \(certificate.subject)"
+                )
+            }
             return lines.joined(separator: "\n")
         }
 
@@ -116,6 +143,51 @@ struct App: AsyncParsableCommand {
         @OptionGroup var connection: ConnectionOptions
 
         func run() async throws { try await post("resetPassword", appID, connection).print(output) }
+    }
+
+    struct AddCertificate: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "add-certificate", abstract: "Let an application prove who it is by a certificate's key.")
+        @Argument(help: "The application's appId.") var appID: String
+        @Option(help: "A PEM file with the certificate; a private key in it is passed over.") var certificate: String
+        @Option(help: "text or json.") var output = OutputFormat.text
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws {
+            let id = try identifier(appID)
+            guard let bytes = DataFolder.read(file: certificate),
+                let block = PEM.decode(String(decoding: bytes, as: UTF8.self))?.first(where: {
+                    $0.label == "CERTIFICATE"
+                })
+            else { throw CommandFailure.usage("the file '\(certificate)' holds no certificate in PEM") }
+            var body = JSONWriter()
+            let text = Base64.encode(block.der)
+            body.object { $0.member("certificate", text) }
+            let answer = try await connection.client().call(
+                .POST, "/strongroom/applications/\(id)/certificates", body: body.bytes)
+            try Description.fromJSON(answer).print(output)
+        }
+    }
+
+    struct RemoveCertificate: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "remove-certificate",
+            abstract: "Refuse a certificate of an application; its tokens are refused too.")
+        @Argument(help: "The application's appId.") var appID: String
+        @Argument(help: "The certificate's SHA-1 thumbprint.") var thumbprint: String
+        @Option(help: "text or json.") var output = OutputFormat.text
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws {
+            let id = try identifier(appID)
+            let digits = thumbprint.filter { $0 != ":" }
+            guard Hex.decode(digits)?.count == 20 else {
+                throw CommandFailure.usage("'\(thumbprint)' is not a thumbprint of 40 hexadecimal digits")
+            }
+            let answer = try await connection.client().call(
+                .DELETE, "/strongroom/applications/\(id)/certificates/\(digits)")
+            try Description.fromJSON(answer).print(output)
+        }
     }
 
     struct Delete: AsyncParsableCommand {

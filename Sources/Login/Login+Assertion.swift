@@ -1,0 +1,100 @@
+import Barrier
+import Cryptography
+import Domain
+import Identity
+import Operations
+import Store
+
+extension Login {
+    /// A token for a client that proves who it is by the key of a certificate. Each assertion serves once.
+    func token(_ input: TokenRequest, byAssertion text: String, _ call: Call) async throws(VaultError) -> JSONAnswer {
+        let assertion: ClientAssertion
+        let application: Application
+        do throws(ClientAssertion.Flaw) {
+            assertion = try ClientAssertion(
+                text, named: input.clientID.isEmpty ? nil : input.clientID, audiences: assertionAudiences, at: call.now)
+            call.concerns(objectID: "/strongroom/applications/\(assertion.clientID)")
+            guard let known = directory.application(assertion.clientID), known.isEnabled else {
+                throw ClientAssertion.Flaw.notProven
+            }
+            application = known
+            try assertion.prove(by: known, provider, at: call.now)
+        } catch { return Self.refused(error, call) }
+        authenticated(application, call)
+        guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
+            return unknownResource(input, call)
+        }
+        let token = try await sign(application, audience, call)
+        let key = try usedKey(assertion)
+        let now = call.now
+        let isFirst = try await call.commit { transaction throws(VaultError) in
+            try Self.forgetEnded(at: now, in: transaction)
+            guard try transaction.record(at: key) == nil else { return false }
+            try transaction.put([1], at: key, in: .system)
+            return true
+        }
+        guard isFirst else {
+            call.note(
+                itemNamed: "TokenIssue", objectID: "/strongroom/applications/\(application.id)", status: 401,
+                description: "A client assertion was used again.", grant: nil)
+            return Self.oauthError(
+                401, "invalid_client", 700_027,
+                "The client assertion was used before. Make a new one for each request.",
+                call)
+        }
+        return answer(input, audience, token, call)
+    }
+
+    /// What clients call this server in `aud`: the token endpoints, and the issuers.
+    private var assertionAudiences: Set<String> {
+        let base = "\(authority.loginURL)/\(authority.tenant)".lowercased()
+        return [
+            base + "/oauth2/v2.0/token", base + "/oauth2/token", base + "/v2.0", base + "/", base,
+        ]
+    }
+
+    private static func refused(_ flaw: ClientAssertion.Flaw, _ call: Call) -> JSONAnswer {
+        switch flaw {
+        case .malformed:
+            oauthError(
+                401, "invalid_client", 50_027,
+                "The client assertion is not a valid JWT with RS256 or PS256, a thumbprint, and iss, sub, aud, jti and exp.",
+                call)
+        case .notNow:
+            oauthError(401, "invalid_client", 700_024, "The client assertion is not within its valid time range.", call)
+        case .notOurs:
+            oauthError(
+                401, "invalid_client", 700_021,
+                "The client assertion is for another server, or iss, sub and client_id are not the same application.",
+                call)
+        case .notProven:
+            oauthError(
+                401, "invalid_client", 700_027,
+                "The client assertion is not signed by a certificate of an application that is known and enabled.", call
+            )
+        }
+    }
+
+    // MARK: Used once
+
+    private static let usedPrefix = "identity/assertion-used/"
+
+    private static func usedTime(_ time: Timestamp) -> String {
+        let digits = String(UInt64(max(0, time.epochSeconds)), radix: 16)
+        return usedPrefix + String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    /// By the end of an assertion, so that those which have ended stand first.
+    private func usedKey(_ assertion: ClientAssertion) throws(VaultError) -> String {
+        do throws(CryptoError) {
+            let digest = try engine.sha256(Array("\(assertion.clientID)\n\(assertion.identifier)".utf8))
+            return Self.usedTime(assertion.expires) + "/" + Hex.encode(digest)
+        } catch { throw .internal("an assertion could not be named") }
+    }
+
+    /// A few with each new one: they cannot gather. Skew and a clock set back are allowed an hour.
+    private static func forgetEnded(at now: Timestamp, in transaction: Transaction) throws(VaultError) {
+        let range = KeyRange(from: usedPrefix, to: usedTime(now - .hours(1)))
+        for entry in try transaction.records(in: range, limit: 4) { try transaction.remove(entry.key) }
+    }
+}
