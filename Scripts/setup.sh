@@ -16,8 +16,8 @@ fail() {
 packages=(libsqlite3-dev libssl-dev libp11-kit-dev softhsm2 libnss-myhostname pkg-config ca-certificates openssl)
 case "$purpose" in
 build) ;;
-# opensc has pkcs11-tool, which looks into the token from outside.
-test) packages+=(python3-venv opensc) ;;
+# opensc has pkcs11-tool, which looks into the token from outside; pebble is an ACME authority; nginx and curl use what is issued.
+test) packages+=(python3-venv opensc pebble nginx curl) ;;
 bench) packages+=(python3 wrk nginx sqlite3 gcc libc6-dev) ;;
 *) fail "unknown purpose '$purpose'; use no argument, 'test' or 'bench'" ;;
 esac
@@ -40,7 +40,7 @@ install_missing() {
     "${apt[@]}" update || fail "apt-get update failed; a network is needed once, to install ${missing[*]}"
     "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null || fail "apt-get could not install ${missing[*]}"
 
-    # The benchmark starts an nginx of its own; Debian's service would only hold port 80.
+    # Tests and benchmark start an nginx of their own; Debian's service would only hold port 80.
     if [[ " ${missing[*]} " == *" nginx "* && -d /run/systemd/system ]]; then
         "${as_root[@]}" systemctl disable --now --quiet nginx
     fi

@@ -47,6 +47,10 @@ struct ACMEOrder: Codable, Sendable {
     var stage = Stage.account
     /// Steps that did not come off since one did.
     var failures = 0
+    /// How often the authority had forgotten the account.
+    var losses = 0
+    /// Where to go on when there is an account again; nil for a new order.
+    var resume: Stage?
     /// How often the authority was asked whether it is ready.
     var questions = 0
     var address: String?

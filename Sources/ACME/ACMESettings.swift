@@ -71,6 +71,8 @@ package enum ACMEFailure: Error, Sendable {
     case refused(code: String, String)
     /// The authority does not know the account any more.
     case accountGone
+    /// There is no account just now.
+    case noAccount
     /// A fault of this server.
     case fault(VaultError)
 }

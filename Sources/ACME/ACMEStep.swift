@@ -41,10 +41,19 @@ struct ACMEStep: Sendable {
                 var forgotten = account
                 forgotten?.address = nil
                 let (bytes, vault) = (forgotten?.encoded(), order.vault)
-                let anew = ACMEOrder(identifier: state.identifier, begun: Timestamp(epochSeconds: state.begun))
-                return try go(anew, after: ACMEOrder.retryDelay(after: 0)) { transaction throws(VaultError) in
+                var anew = ACMEOrder(identifier: call.lane.newGUID(), begun: Timestamp(epochSeconds: state.begun))
+                anew.losses = state.losses + 1
+                let removal = acme.removal(of: state, order.vault, at: call.now)
+                return try go(anew, after: ACMEOrder.retryDelay(after: state.losses)) {
+                    transaction throws(VaultError) in
+                    try removal(transaction)
                     if let bytes { try transaction.put(bytes, at: record, in: vault.sealDomain) }
                 }
+            case .noAccount:
+                // Another order found that the authority had forgotten it. The key is the same, so what was ordered may still stand.
+                var next = state.at(.account)
+                next.resume = state.stage
+                return try go(next)
             case .later(let text, let delay):
                 guard call.now - Timestamp(epochSeconds: state.begun) < ACMEOrder.mostTime else {
                     refused = ("Request timed out", "The order was not done within a week. \(text)")
@@ -104,7 +113,7 @@ struct ACMEStep: Sendable {
     private func ask(_ account: ACMEAccount, _ address: String, _ payload: [UInt8]? = nil) async throws(ACMEFailure)
         -> ACMEExchange.Answer
     {
-        guard let kid = account.address else { throw .accountGone }
+        guard let kid = account.address else { throw .noAccount }
         return try await client.post(address, payload, from: .account(kid), at: call.now, sign: sign(account))
     }
 
@@ -146,7 +155,9 @@ struct ACMEStep: Sendable {
 
     /// RFC 8555 §7.3. An authority that knows the key already answers with the account that it has.
     private func register(_ account: ACMEAccount, _ record: String) async throws(ACMEFailure) -> IssuerOutcome {
-        guard account.address == nil else { return try proceed(state.at(.order)) }
+        var next = state.at(state.resume ?? .order)
+        next.resume = nil
+        guard account.address == nil else { return try proceed(next) }
         let addresses = try await client.addresses(at: call.now)
         if addresses.meta?.externalAccountRequired == true, external == nil {
             throw .refused(
@@ -179,7 +190,7 @@ struct ACMEStep: Sendable {
         var known = account
         known.address = address
         let (bytes, domain) = (known.encoded(), order.vault.sealDomain)
-        return try proceed(state.at(.order)) { transaction throws(VaultError) in
+        return try proceed(next) { transaction throws(VaultError) in
             try transaction.put(bytes, at: record, in: domain)
         }
     }

@@ -222,10 +222,13 @@ extension Certificates {
         return connector(for: issuer.account.provider)
     }
 
-    func enrollDuty(_ pending: PendingCertificate, _ name: ObjectName, _ vault: Vault, at time: Timestamp) -> Duty {
+    /// - Parameter asks: the issuer is to be asked; what only ends an order asks nobody.
+    func enrollDuty(
+        _ pending: PendingCertificate, _ name: ObjectName, _ vault: Vault, at time: Timestamp, asks: Bool = true
+    ) -> Duty {
         Duty(
             due: time, id: "certificate-enroll.\(vault.name).\(name.key)",
-            operation: pending.isElsewhere == true ? "CertificateEnrollElsewhere" : "CertificateEnroll",
+            operation: asks && pending.isElsewhere == true ? "CertificateEnrollElsewhere" : "CertificateEnroll",
             vault: vault.name, parameters: ["certificate-name": name.spelling],
             party: "\(vault.name)/\(pending.issuer.lowercased())")
     }

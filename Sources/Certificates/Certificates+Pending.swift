@@ -105,7 +105,7 @@ extension Certificates {
             if input.cancels, pending.issuer.lowercased() == "unknown" { pending.status = .cancelled }
             try put(pending, of: input.name, tables, in: transaction)
             if input.cancels, pending.status == .inProgress {
-                try enrollDuty(pending, input.name, tables.vault, at: now).schedule(in: transaction)
+                try enrollDuty(pending, input.name, tables.vault, at: now, asks: false).schedule(in: transaction)
             }
             return pending
         }

@@ -12,6 +12,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     case certificatesRecover, certificatesPurge, certificatesBackup, certificatesRestore, certificateContactsWrite
     case certificateIssuersRead, certificateIssuersWrite, certificateIssuersDelete
     case authoritiesIssue, authoritiesRevoke
+    case vaultsRead, poolsRead
     case roleAssignmentsRead, roleAssignmentsWrite, roleAssignmentsDelete
     case localAssignmentsRead, localAssignmentsWrite, localAssignmentsDelete, localDefinitionsRead
     case applicationsRead, applicationsWrite, applicationsDelete
@@ -69,6 +70,8 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .localAssignmentsWrite: "Microsoft.KeyVault/managedHsm/roleAssignments/write/action"
         case .localAssignmentsDelete: "Microsoft.KeyVault/managedHsm/roleAssignments/delete/action"
         case .localDefinitionsRead: "Microsoft.KeyVault/managedHsm/roleDefinitions/read/action"
+        case .vaultsRead: "Microsoft.KeyVault/vaults/read"
+        case .poolsRead: "Microsoft.KeyVault/managedHSMs/read"
         case .roleAssignmentsRead: "Microsoft.Authorization/roleAssignments/read"
         case .roleAssignmentsWrite: "Microsoft.Authorization/roleAssignments/write"
         case .roleAssignmentsDelete: "Microsoft.Authorization/roleAssignments/delete"
@@ -133,7 +136,8 @@ package enum Permission: UInt8, CaseIterable, Sendable {
             .certificateContactsWrite, .certificateIssuersRead, .certificateIssuersWrite, .certificateIssuersDelete,
             .authoritiesIssue, .authoritiesRevoke:
             true
-        case .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete, .applicationsRead, .applicationsWrite,
+        case .vaultsRead, .poolsRead, .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete,
+            .applicationsRead, .applicationsWrite,
             .applicationsDelete, .auditRead, .barrierRotate, .backupKeysExport, .backupKeysImport:
             false
         }

@@ -59,7 +59,8 @@ package struct Management: Sendable {
     }
 
     package var operations: [any AnyOperation] {
-        roleAssignmentOperations + poolRoleOperations + applicationOperations + auditOperations + keyOperations
+        resourceOperations + vaultOperations + roleAssignmentOperations + poolRoleOperations + applicationOperations
+            + auditOperations + keyOperations
     }
 
     /// Runs work that takes long on the pool.

@@ -3,6 +3,7 @@ import Domain
 import FoundationEssentials
 import House
 import SMTPClient
+import X509
 
 #if canImport(Glibc)
     import Glibc
@@ -178,6 +179,9 @@ struct ACMEConfiguration: Decodable, Sendable {
 
 extension Settings {
     static func requireReadable(_ file: String?, _ member: String) throws {
-        if let file, access(file, R_OK) != 0 { throw wrong(member, "the file '\(file)' cannot be read") }
+        guard let file else { return }
+        guard let bytes = DataFolder.read(file: file) else { throw wrong(member, "the file '\(file)' cannot be read") }
+        guard PEM.decode(String(decoding: bytes, as: UTF8.self))?.contains(where: { $0.label == "CERTIFICATE" }) == true
+        else { throw wrong(member, "the file '\(file)' holds no certificate in PEM") }
     }
 }

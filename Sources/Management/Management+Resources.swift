@@ -1,0 +1,291 @@
+import Access
+import Domain
+import Identity
+import Operations
+
+/// What Azure Resource Manager tells of a cloud before anything in it is managed: its endpoints, its tenant and subscription, its resource
+/// groups, and the resources that the caller may see.
+///
+/// - Source: Azure REST "Subscriptions", "Tenants", "Resource Groups", "Resources", 2022-12-01; the metadata of `az cloud register`.
+extension Management {
+    static let vaultType = "Microsoft.KeyVault/vaults"
+    static let poolType = "Microsoft.KeyVault/managedHSMs"
+
+    var resourceOperations: [any AnyOperation] {
+        let subscription = "/subscriptions/{subscription}"
+        // Who is known may know in which cloud.
+        let known = Requirement.perItem(.vaultsRead)
+        return [
+            Operation(
+                "CloudMetadataGet", .get, on: .management, "/metadata/endpoints", requires: .nothing, run: metadata),
+            Operation("TenantList", .get, on: .management, "/tenants", requires: known, run: listTenants),
+            Operation(
+                "SubscriptionList", .get, on: .management, "/subscriptions", requires: known, run: listSubscriptions),
+            Operation("SubscriptionGet", .get, on: .management, subscription, requires: known, run: getSubscription),
+            Operation(
+                "LocationList", .get, on: .management, subscription + "/locations", requires: known, run: listLocations),
+            Operation(
+                "ResourceGroupList", .get, on: .management, subscription + "/resourcegroups", requires: known,
+                run: listGroups),
+            Operation(
+                "ResourceGroupGet", .get, on: .management, subscription + "/resourcegroups/{group}", requires: known,
+                run: getGroup),
+            Operation(
+                "ProviderList", .get, on: .management, subscription + "/providers", requires: known, run: listProviders),
+            Operation(
+                "ProviderGet", .get, on: .management, subscription + "/providers/{provider}", requires: known,
+                run: getProvider),
+            Operation(
+                "ResourceList", .get, on: .management, subscription + "/resources", requires: known, run: listResources),
+        ]
+    }
+
+    // MARK: Input
+
+    /// A call of Azure Resource Manager on this server's subscription.
+    struct SubscriptionInput: OperationInput {
+        let subscription: String?
+        let group: String?
+        let provider: String?
+        let filter: ResourceFilter
+
+        init(_ request: Request) throws(VaultError) {
+            try Management.requireVersion(request)
+            subscription = request.parameter("subscription")
+            group = request.parameter("group")
+            provider = request.parameter("provider")
+            filter = try ResourceFilter(request.query.value("$filter") ?? "")
+        }
+    }
+
+    static func requireVersion(_ request: Request) throws(VaultError) {
+        guard let version = try request.query.value("api-version"), !version.isEmpty else {
+            throw .badParameter("The api-version query parameter (?api-version=) is required for all requests.")
+        }
+        let date = version.prefix(10)
+        guard date.utf8.count == 10, Timestamp(iso8601: String(date)) != nil else {
+            throw .badParameter(
+                "The api-version '\(version.prefix(32))' is invalid. It must be a date such as 2026-02-01.")
+        }
+    }
+
+    /// - Throws: `.resourceNotFound` for another subscription than this server's.
+    func requireOwn(_ input: SubscriptionInput) throws(VaultError) {
+        guard let text = input.subscription else { return }
+        guard GUID(text) == subscription else {
+            throw VaultError(.resourceNotFound, "The subscription '\(text.prefix(64))' could not be found.")
+        }
+    }
+
+    /// The part of OData that clients use: `resourceType eq '…'` and `name eq '…'`, joined by `and`.
+    struct ResourceFilter: Sendable {
+        private(set) var type: String?
+        private(set) var name: String?
+
+        init(_ text: String) throws(VaultError) {
+            var rest = text[...]
+            while let next = rest.first(where: { $0 != " " }), next != " " {
+                let words = rest.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
+                guard words.count == 3, words[1].lowercased() == "eq", words[2].first == "'",
+                    let end = words[2].dropFirst().firstIndex(of: "'")
+                else { throw Self.unknown(text) }
+                let value = String(words[2][words[2].index(after: words[2].startIndex)..<end])
+                switch words[0].lowercased() {
+                case "resourcetype" where type == nil: type = value
+                case "name" where name == nil: name = value
+                default: throw Self.unknown(text)
+                }
+                rest = words[2][words[2].index(after: end)...]
+                guard let word = rest.split(separator: " ").first else { return }
+                guard word.lowercased() == "and" else { throw Self.unknown(text) }
+                rest = rest[word.endIndex...]
+                guard rest.contains(where: { $0 != " " }) else { throw Self.unknown(text) }
+            }
+        }
+
+        private static func unknown(_ text: String) -> VaultError {
+            .badParameter(
+                "The $filter '\(text.prefix(256))' is not supported: use resourceType eq '…' and name eq '…'.")
+        }
+
+        func holds(type: String, name: String) -> Bool {
+            (self.type.map { $0.lowercased() == type.lowercased() } ?? true)
+                && (self.name.map { $0.lowercased() == name.lowercased() } ?? true)
+        }
+    }
+
+    /// JSON that is answered as it is.
+    struct JSONOutput: OperationOutput {
+        let body: [UInt8]
+
+        init(_ write: (inout JSONWriter) -> Void) {
+            var writer = JSONWriter()
+            writer.object(write)
+            body = writer.bytes
+        }
+
+        static func list(_ write: (inout JSONWriter) -> Void) -> JSONOutput { JSONOutput { $0.array("value", write) } }
+
+        func response(_ call: Call) -> Response { Response(status: 200, body: body) }
+    }
+
+    // MARK: The cloud
+
+    struct MetadataInput: OperationInput {
+        init(_ request: Request) throws(VaultError) { try Management.requireVersion(request) }
+    }
+
+    /// What `az cloud register` reads. Nobody need be known to ask: it names addresses only.
+    func metadata(_ input: MetadataInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        let base = authority.url(of: .management)
+        func suffix(_ resource: Authority.Resource) -> String { String(authority.url(of: resource).dropFirst(8)) }
+        let (vaults, pools) = (suffix(.vault), suffix(.managedHSM))
+        return JSONOutput { cloud in
+            cloud.member("name", "Strongroom")
+            cloud.member("portal", "https://console." + vaults.dropFirst(6))
+            cloud.member("resourceManager", base)
+            cloud.object("authentication") { authentication in
+                authentication.member("loginEndpoint", authority.loginURL)
+                authentication.array("audiences") { $0.string(base) }
+                authentication.member("tenant", "common")
+                authentication.member("identityProvider", "AAD")
+            }
+            cloud.member("microsoftGraphResourceId", "https://graph." + vaults.dropFirst(6) + "/")
+            cloud.object("suffixes") { suffixes in
+                suffixes.member("keyVaultDns", vaults)
+                suffixes.member("mhsmDns", pools)
+            }
+        }
+    }
+
+    func listTenants(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        JSONOutput.list({ list in
+            list.object { tenant in
+                tenant.member("id", "/tenants/\(authority.tenant)")
+                tenant.member("tenantId", authority.tenant)
+                tenant.member("displayName", "Strongroom")
+                tenant.member("tenantCategory", "Home")
+            }
+        })
+    }
+
+    func listSubscriptions(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        JSONOutput.list({ list in list.object { writeSubscription(to: &$0) } })
+    }
+
+    func getSubscription(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try requireOwn(input)
+        return JSONOutput { writeSubscription(to: &$0) }
+    }
+
+    private func writeSubscription(to writer: inout JSONWriter) {
+        writer.member("id", "/subscriptions/\(subscription)")
+        writer.member("subscriptionId", subscription)
+        writer.member("tenantId", authority.tenant)
+        writer.member("displayName", "Strongroom")
+        writer.member("state", "Enabled")
+        writer.array("managedByTenants") { _ in }
+        writer.member("authorizationSource", "RoleBased")
+    }
+
+    // MARK: Groups and providers
+
+    /// Those that have vaults or pools.
+    private var groups: [(name: String, location: String)] {
+        var found: [(name: String, location: String)] = []
+        for vault in vaults.all
+        where !found.contains(where: { $0.name.lowercased() == vault.resourceGroup.lowercased() }) {
+            found.append((vault.resourceGroup, vault.location))
+        }
+        return found.sorted { $0.name.lowercased() < $1.name.lowercased() }
+    }
+
+    func listLocations(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try requireOwn(input)
+        let locations = Set(vaults.all.map(\.location)).sorted()
+        return JSONOutput.list({ list in
+            for location in locations {
+                list.object { entry in
+                    entry.member("id", "/subscriptions/\(subscription)/locations/\(location)")
+                    entry.member("name", location)
+                    entry.member("displayName", location)
+                    entry.member("regionalDisplayName", location)
+                }
+            }
+        })
+    }
+
+    private func write(_ group: (name: String, location: String), to writer: inout JSONWriter) {
+        writer.member("id", "/subscriptions/\(subscription)/resourceGroups/\(group.name)")
+        writer.member("name", group.name)
+        writer.member("type", "Microsoft.Resources/resourceGroups")
+        writer.member("location", group.location)
+        writer.object("properties") { $0.member("provisioningState", "Succeeded") }
+    }
+
+    func listGroups(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try requireOwn(input)
+        return JSONOutput.list({ list in for group in groups { list.object { write(group, to: &$0) } } })
+    }
+
+    func getGroup(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try requireOwn(input)
+        let wanted = input.group ?? ""
+        guard let group = groups.first(where: { $0.name.lowercased() == wanted.lowercased() }) else {
+            throw VaultError(.resourceNotFound, "Resource group '\(wanted.prefix(90))' could not be found.")
+        }
+        return JSONOutput { write(group, to: &$0) }
+    }
+
+    func listProviders(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try requireOwn(input)
+        return JSONOutput.list({ list in list.object { writeProvider(to: &$0) } })
+    }
+
+    func getProvider(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try requireOwn(input)
+        guard input.provider?.lowercased() == "microsoft.keyvault" else {
+            throw VaultError(
+                .resourceNotFound, "The resource provider '\((input.provider ?? "").prefix(64))' is not of this server."
+            )
+        }
+        return JSONOutput { writeProvider(to: &$0) }
+    }
+
+    private func writeProvider(to writer: inout JSONWriter) {
+        let locations = Set(vaults.all.map(\.location)).sorted()
+        writer.member("id", "/subscriptions/\(subscription)/providers/Microsoft.KeyVault")
+        writer.member("namespace", "Microsoft.KeyVault")
+        writer.member("registrationState", "Registered")
+        writer.array("resourceTypes") { list in
+            for type in ["vaults", "managedHSMs"] {
+                list.object { entry in
+                    entry.member("resourceType", type)
+                    entry.array("locations") { list in for location in locations { list.string(location) } }
+                    entry.array("apiVersions") { list in
+                        for version in ["2026-02-01", "2024-11-01", "2023-07-01", "2022-07-01"] { list.string(version) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Vaults and pools that the caller may see, as an index of names.
+    func listResources(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try requireOwn(input)
+        let seen = try visible(to: call).filter {
+            input.filter.holds(type: Self.type(of: $0), name: $0.name.description)
+        }
+        return JSONOutput.list({ list in
+            for vault in seen {
+                list.object { entry in
+                    entry.member("id", Self.identifier(of: vault))
+                    entry.member("name", vault.name.description)
+                    entry.member("type", Self.type(of: vault))
+                    entry.member("location", vault.location)
+                    entry.object("tags") { _ in }
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,229 @@
+import Access
+import Domain
+import Identity
+import Operations
+
+/// Vaults and pools as resources of Azure Resource Manager: what is there, and which names are free. They are made by the configuration.
+///
+/// - Source: Azure REST "Vaults" and "Managed Hsms", api-versions to 2026-02-01.
+extension Management {
+    var vaultOperations: [any AnyOperation] {
+        let subscription = "/subscriptions/{subscription}"
+        let group = subscription + "/resourceGroups/{group}"
+        let provider = "/providers/Microsoft.KeyVault"
+        return [
+            Operation(
+                "VaultGet", .get, on: .management, group + provider + "/vaults/{vault}",
+                requires: .atScope(.vaultsRead, scope: Self.scope), run: getVault),
+            Operation(
+                "VaultList", .get, on: .management, group + provider + "/vaults", subscription + provider + "/vaults",
+                requires: .perItem(.vaultsRead), run: listVaults),
+            Operation(
+                "ManagedHSMGet", .get, on: .management, group + provider + "/managedHSMs/{pool}",
+                requires: .perItem(.poolsRead), run: getPool),
+            Operation(
+                "ManagedHSMList", .get, on: .management, group + provider + "/managedHSMs",
+                subscription + provider + "/managedHSMs", requires: .perItem(.poolsRead), run: listPools),
+            Operation(
+                "VaultNameCheck", .post, on: .management, subscription + provider + "/checkNameAvailability",
+                requires: .perItem(.vaultsRead), run: checkVaultName),
+            Operation(
+                "ManagedHSMNameCheck", .post, on: .management, subscription + provider + "/checkMhsmNameAvailability",
+                requires: .perItem(.poolsRead), run: checkPoolName),
+        ]
+    }
+
+    // MARK: Who sees what
+
+    static func type(of vault: Vault) -> String { vault.service == .vault ? vaultType : poolType }
+
+    static func identifier(of vault: Vault) -> String {
+        "/subscriptions/\(vault.subscription)/resourceGroups/\(vault.resourceGroup)/providers/\(type(of: vault))/\(vault.name)"
+    }
+
+    /// The vaults and pools that the caller's roles show, in order of name.
+    func visible(to call: Call) throws(VaultError) -> [Vault] {
+        guard let principal = call.principal else { throw .internal("resources were listed without a principal") }
+        return try vaults.all.filterTyped { vault throws(VaultError) in try isVisible(vault, to: principal, call) }
+    }
+
+    private func isVisible(_ vault: Vault, to principal: Principal, _ call: Call) throws(VaultError) -> Bool {
+        switch vault.service {
+        case .vault: return call.lane.access.grant(.vaultsRead, to: principal, at: vault.scopes.vault) != nil
+        case .managedHSM:
+            // What is inside a pool has roles of its own; that it is there is told by roles over its group.
+            guard let group = Scope("/subscriptions/\(vault.subscription)/resourceGroups/\(vault.resourceGroup)") else {
+                throw .internal("a pool's group is no scope")
+            }
+            return call.lane.access.grant(.poolsRead, to: principal, at: group) != nil
+        }
+    }
+
+    private func resources(_ service: Vault.Service, _ input: SubscriptionInput, _ call: Call) throws(VaultError)
+        -> [Vault]
+    {
+        try requireOwn(input)
+        return try visible(to: call).filter { vault in
+            vault.service == service
+                && (input.group.map { $0.lowercased() == vault.resourceGroup.lowercased() } ?? true)
+        }
+    }
+
+    // MARK: Vaults
+
+    struct NamedResource: OperationInput {
+        let place: SubscriptionInput
+        let name: String
+
+        init(_ request: Request) throws(VaultError) {
+            place = try SubscriptionInput(request)
+            name = request.parameter("vault") ?? request.parameter("pool") ?? ""
+        }
+    }
+
+    private func find(_ service: Vault.Service, _ input: NamedResource) throws(VaultError) -> Vault {
+        try requireOwn(input.place)
+        let group = input.place.group ?? ""
+        guard let name = VaultName(input.name), let vault = vaults.vault(name, service),
+            vault.resourceGroup.lowercased() == group.lowercased()
+        else {
+            let type = service == .vault ? Self.vaultType : Self.poolType
+            throw VaultError(
+                .resourceNotFound,
+                "The Resource '\(type)/\(input.name.prefix(64))' under resource group '\(group.prefix(90))' was not found."
+            )
+        }
+        return vault
+    }
+
+    func getVault(_ input: NamedResource, _ call: Call) async throws(VaultError) -> JSONOutput {
+        let vault = try find(.vault, input)
+        return JSONOutput { writeVault(vault, to: &$0) }
+    }
+
+    func listVaults(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        let seen = try resources(.vault, input, call)
+        return JSONOutput.list({ list in for vault in seen { list.object { writeVault(vault, to: &$0) } } })
+    }
+
+    private func writeVault(_ vault: Vault, to writer: inout JSONWriter) {
+        writer.member("id", Self.identifier(of: vault))
+        writer.member("name", vault.name.description)
+        writer.member("type", Self.vaultType)
+        writer.member("location", vault.location)
+        writer.object("tags") { _ in }
+        writer.object("properties") { properties in
+            properties.object("sku") { sku in
+                sku.member("family", "A")
+                sku.member("name", vault.sku.rawValue)
+            }
+            properties.member("tenantId", authority.tenant)
+            properties.array("accessPolicies") { _ in }
+            properties.member("enabledForDeployment", false)
+            properties.member("enabledForDiskEncryption", false)
+            properties.member("enabledForTemplateDeployment", false)
+            properties.member("enableSoftDelete", true)
+            properties.member("softDeleteRetentionInDays", vault.retentionDays)
+            properties.member("enableRbacAuthorization", true)
+            if vault.isPurgeProtected { properties.member("enablePurgeProtection", true) }
+            properties.member("vaultUri", "https://\(vault.authority)/")
+            properties.member("provisioningState", "Succeeded")
+            properties.member("publicNetworkAccess", "Enabled")
+        }
+    }
+
+    // MARK: Pools
+
+    /// A pool that the caller may not see is not there.
+    func getPool(_ input: NamedResource, _ call: Call) async throws(VaultError) -> JSONOutput {
+        let pool = try find(.managedHSM, input)
+        guard let principal = call.principal, try isVisible(pool, to: principal, call) else {
+            throw VaultError(
+                .authorizationFailed,
+                "The client does not have authorization to perform action 'Microsoft.KeyVault/managedHSMs/read' over scope '\(Self.identifier(of: pool))'."
+            )
+        }
+        return JSONOutput { writePool(pool, to: &$0) }
+    }
+
+    func listPools(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        let seen = try resources(.managedHSM, input, call)
+        return JSONOutput.list({ list in for pool in seen { list.object { writePool(pool, to: &$0) } } })
+    }
+
+    private func writePool(_ pool: Vault, to writer: inout JSONWriter) {
+        writer.member("id", Self.identifier(of: pool))
+        writer.member("name", pool.name.description)
+        writer.member("type", Self.poolType)
+        writer.member("location", pool.location)
+        writer.object("sku") { sku in
+            sku.member("family", "B")
+            sku.member("name", "Standard_B1")
+        }
+        writer.object("tags") { _ in }
+        writer.object("properties") { properties in
+            properties.member("tenantId", authority.tenant)
+            properties.member("hsmUri", "https://\(pool.authority)/")
+            properties.member("enableSoftDelete", true)
+            properties.member("softDeleteRetentionInDays", pool.retentionDays)
+            if pool.isPurgeProtected { properties.member("enablePurgeProtection", true) }
+            properties.member("provisioningState", "Succeeded")
+            properties.member("statusMessage", "The Managed HSM is provisioned and ready to use.")
+            properties.member("publicNetworkAccess", "Enabled")
+            properties.object("securityDomainProperties") { domain in
+                domain.member("activationStatus", "Active")
+                domain.member("activationStatusMessage", "Your HSM has been activated and is ready to use.")
+            }
+        }
+    }
+
+    // MARK: Names
+
+    struct NameInput: OperationInput {
+        let place: SubscriptionInput
+        let name: String
+
+        init(_ request: Request) throws(VaultError) {
+            struct Body: Decodable {
+                let name: String
+            }
+            place = try SubscriptionInput(request)
+            name = try Body.fromJSON(request.body).name
+        }
+    }
+
+    func checkVaultName(_ input: NameInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try check(input, .vault, "vault")
+    }
+
+    func checkPoolName(_ input: NameInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try check(input, .managedHSM, "managed HSM")
+    }
+
+    private func check(_ input: NameInput, _ service: Vault.Service, _ noun: String) throws(VaultError) -> JSONOutput {
+        try requireOwn(input.place)
+        let name = VaultName(input.name)
+        let isTaken = name.map { vaults.vault($0, service) != nil } ?? false
+        return JSONOutput { answer in
+            answer.member("nameAvailable", name != nil && !isTaken)
+            if name == nil {
+                answer.member("reason", "AccountNameInvalid")
+                answer.member(
+                    "message",
+                    "The name must be 3 to 24 letters, digits and hyphens, begin with a letter, end with a letter or digit, and not have two hyphens in a row."
+                )
+            } else if isTaken {
+                answer.member("reason", "AlreadyExists")
+                answer.member("message", "The \(noun) name '\(input.name)' is already in use.")
+            }
+        }
+    }
+}
+
+extension Array {
+    fileprivate func filterTyped(_ isIncluded: (Element) throws(VaultError) -> Bool) throws(VaultError) -> [Element] {
+        var kept: [Element] = []
+        for element in self where try isIncluded(element) { kept.append(element) }
+        return kept
+    }
+}
