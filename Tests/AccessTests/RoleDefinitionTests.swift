@@ -83,7 +83,9 @@ struct RoleDefinitionTests {
         #expect(names.count == ofVaults.count)
     }
 
-    private static let reading: [Permission] = [.roleAssignmentsRead, .applicationsRead, .auditRead]
+    private static let reading: [Permission] = [
+        .vaultsRead, .poolsRead, .roleAssignmentsRead, .applicationsRead, .auditRead,
+    ]
 
     @Test(
         "The general roles reach the management plane and nothing stored in a vault",
@@ -93,7 +95,7 @@ struct RoleDefinitionTests {
                 "User Access Administrator",
                 reading + [.roleAssignmentsWrite, .roleAssignmentsDelete, .applicationsWrite, .applicationsDelete]
             ),
-            ("Contributor", [.roleAssignmentsRead, .auditRead, .barrierRotate]),
+            ("Contributor", [.vaultsRead, .poolsRead, .roleAssignmentsRead, .auditRead, .barrierRotate]),
         ])
     func general(_ name: String, _ permissions: [Permission]) throws {
         let role = try #require(BuiltInRoles.role(named: name))
