@@ -233,3 +233,26 @@ def test_vaults_are_not_made_here_yet(client, group):
         client.vaults.begin_create_or_update(group, "made-here", {
             "location": "local", "properties": {"tenantId": "x", "sku": {"family": "A", "name": "standard"}}})
     assert error.value.status_code == 405
+
+
+# Role definitions
+
+
+@pytest.mark.operation("RoleDefinitionList")
+@pytest.mark.operation("RoleDefinitionGet")
+def test_built_in_roles_are_listed_at_every_scope_and_found_by_name(server, management):
+    collection = "/providers/Microsoft.Authorization/roleDefinitions"
+    for scope in ("", server.subscription_scope, server.group_scope, server.vault_scope(), server.vault_scope() + "/secrets/any"):
+        listed = management.get(scope + collection, version="2022-04-01").json()["value"]
+        assert {"Owner", "Key Vault Secrets User"} <= {role["properties"]["roleName"] for role in listed}
+    query = {"$filter": "roleName eq 'Key Vault Secrets User'"}
+    [found] = management.get(server.vault_scope() + collection, version="2022-05-01-preview", query=query).json()["value"]
+    assert found["name"] == "4633458b-17de-408a-b874-0445c86b69e6"
+    assert "Microsoft.KeyVault/vaults/secrets/getSecret/action" in found["properties"]["permissions"][0]["dataActions"]
+    assert management.get(found["id"], version="2022-04-01").json() == found
+
+
+@pytest.mark.parametrize("role", ["11111111-1111-4111-8111-111111111111", "Owner", "a290e904-7015-4bba-90c8-60543313cdb4"])
+def test_a_role_that_is_none_of_vaults_is_not_found(server, management, role):
+    path = f"{server.subscription_scope}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+    assert management.get(path, version="2022-04-01").status_code == 404

@@ -77,10 +77,11 @@ extension Management {
         }
     }
 
-    /// The part of OData that clients use: `resourceType eq '…'` and `name eq '…'`, joined by `and`.
+    /// The part of OData that clients use: `resourceType`, `name` or `roleName`, each `eq '…'`, joined by `and`.
     struct ResourceFilter: Sendable {
         private(set) var type: String?
         private(set) var name: String?
+        private(set) var roleName: String?
 
         init(_ text: String) throws(VaultError) {
             var rest = text[...]
@@ -93,6 +94,7 @@ extension Management {
                 switch words[0].lowercased() {
                 case "resourcetype" where type == nil: type = value
                 case "name" where name == nil: name = value
+                case "rolename" where roleName == nil: roleName = value
                 default: throw Self.unknown(text)
                 }
                 rest = words[2][words[2].index(after: end)...]
@@ -105,7 +107,12 @@ extension Management {
 
         private static func unknown(_ text: String) -> VaultError {
             .badParameter(
-                "The $filter '\(text.prefix(256))' is not supported: use resourceType eq '…' and name eq '…'.")
+                "The $filter '\(text.prefix(256))' is not supported: use resourceType, name or roleName with eq '…', joined by and."
+            )
+        }
+
+        func holds(roleName: String) -> Bool {
+            self.roleName.map { $0.lowercased() == roleName.lowercased() } ?? true
         }
 
         func holds(type: String, name: String) -> Bool {

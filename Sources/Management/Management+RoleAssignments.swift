@@ -5,7 +5,7 @@ import Operations
 
 extension Management {
     /// The four kinds of scope, as paths.
-    private static let scopes = [
+    static let roleScopes = [
         "/subscriptions/{subscription}", "/subscriptions/{subscription}/resourceGroups/{group}",
         "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{vault}",
         "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{vault}/{collection}/{object}",
@@ -13,8 +13,8 @@ extension Management {
     private static let collection = "/providers/Microsoft.Authorization/roleAssignments"
 
     var roleAssignmentOperations: [any AnyOperation] {
-        let item = Self.scopes.map { $0 + Self.collection + "/{assignment}" }
-        let list = Self.scopes.map { $0 + Self.collection }
+        let item = Self.roleScopes.map { $0 + Self.collection + "/{assignment}" }
+        let list = Self.roleScopes.map { $0 + Self.collection }
         return [
             Operation(
                 "RoleAssignmentPut", .put, on: .management, item[0], item[1], item[2], item[3],

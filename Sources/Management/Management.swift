@@ -59,7 +59,8 @@ package struct Management: Sendable {
     }
 
     package var operations: [any AnyOperation] {
-        resourceOperations + vaultOperations + roleAssignmentOperations + poolRoleOperations + applicationOperations
+        resourceOperations + vaultOperations + roleAssignmentOperations + roleDefinitionOperations + poolRoleOperations
+            + applicationOperations
             + auditOperations + keyOperations
     }
 
