@@ -72,7 +72,7 @@ def certify(server, seconds, token):
     run_name = time.time_ns()
     begin = time.monotonic()
     load = Wrk(
-        "certify", server.url(), seconds, token=token, run=run_name, body=json.dumps({"policy": POLICY})).result()
+        "create", server.url(), seconds, token=token, run=run_name, collection="certificates", body=json.dumps({"policy": POLICY})).result()
     if load["throttled"]:
         raise BenchmarkError(f"{load['throttled']} certificates were refused with 429")
     client = server.client()

@@ -1,7 +1,8 @@
--- POST create of a key that BENCH_BODY describes, each under a name never used before. Answers of 429 are counted apart.
+-- POST create of what BENCH_BODY describes in BENCH_COLLECTION, keys or certificates, each under a name never used before. Answers of
+-- 429 are counted apart.
 local bench = require "common"
 local before, after
-local number = 0
+number = 0
 throttled = 0
 
 wrk.method = "POST"
@@ -10,7 +11,7 @@ wrk.headers["Authorization"] = "Bearer " .. bench.token
 wrk.headers["Content-Type"] = "application/json"
 
 function init()
-    before, after = "/keys/made-" .. os.getenv("BENCH_RUN") .. "-" .. thread_number .. "-", "/create?api-version=7.4"
+    before, after = "/" .. (os.getenv("BENCH_COLLECTION") or "keys") .. "/made-" .. os.getenv("BENCH_RUN") .. "-" .. thread_number .. "-", "/create?api-version=7.4"
 end
 
 function request()
