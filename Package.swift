@@ -190,6 +190,9 @@ targets += tests(
         "Domain", "Audit", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "Identity",
         "Operations", "Objects", "Keys", "Automation", "House", "StrongroomTesting",
     ])
+targets += tests("ACME", on: ["Domain", "ACME"])
+targets += tests("SMTPClient", on: ["Domain", "SMTPClient"])
+targets += tests("Certificates", on: ["Domain", "Operations", "Certificates"])
 targets += tests("Login", on: ["Domain", "Audit", "Operations", "House", "StrongroomTesting"])
 targets += tests(
     "Management", on: ["Domain", "Audit", "Identity", "Access", "Operations", "House", "StrongroomTesting"])

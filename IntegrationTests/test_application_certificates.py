@@ -136,6 +136,13 @@ def test_another_signature_over_the_same_claims_serves_no_second_time(server, ap
     refused(ask(server, assertion(who, claims, "RS256")), 700_027)
 
 
+def test_an_identifier_serves_once_whatever_else_is_changed(server, application, who, endpoint):
+    first = claims_for(application.app_id, endpoint)
+    assert ask(server, assertion(who, first)).status_code == 200
+    refused(ask(server, assertion(who, {**first, "exp": first["exp"] + 60})), 700_027)
+    refused(ask(server, assertion(who, {**first, "nbf": first["nbf"] - 1})), 700_027)
+
+
 def test_two_applications_may_use_the_same_identifier(server, application, other, who, endpoint):
     for client in (application, other):
         assert ask(server, assertion(who, claims_for(client.app_id, endpoint, jti="the same for both"))).status_code == 200

@@ -17,11 +17,15 @@ struct ACMEAccount: Sendable {
 
     private static let format: UInt8 = 1
 
-    static func record(_ vault: Vault, directory: String, external: String?, engine: CryptoEngine) throws(VaultError)
-        -> String
+    static func record(_ vault: Vault, directory: String, external: ACME.External?, engine: CryptoEngine)
+        throws(VaultError) -> String
     {
         do throws(CryptoError) {
-            let digest = try engine.sha256(Array("\(directory)\n\(external ?? "")".utf8))
+            // The key counts too: a wrong one must not find the account that the right one made.
+            let key = try external.map { external throws(CryptoError) in
+                Hex.encode(try engine.sha256(external.key.withUnsafeBytes { Array($0) }))
+            }
+            let digest = try engine.sha256(Array("\(directory)\n\(external?.identifier ?? "")\n\(key ?? "")".utf8))
             return vault.keyPrefix + "acme-account/" + Hex.encode(digest)
         } catch { throw VaultError(error) }
     }

@@ -24,7 +24,7 @@ struct ACMEStep: Sendable {
 
     func outcome() async throws(VaultError) -> IssuerOutcome {
         let record = try ACMEAccount.record(
-            order.vault, directory: directory.address, external: external?.identifier, engine: acme.engine)
+            order.vault, directory: directory.address, external: external, engine: acme.engine)
         let account = try call.lane.reader.record(at: record).map { bytes throws(VaultError) in
             try ACMEAccount(bytes, at: record)
         }

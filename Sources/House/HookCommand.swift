@@ -1,4 +1,5 @@
 import CLinux
+import Synchronization
 import Threads
 
 #if canImport(Glibc)
@@ -16,11 +17,21 @@ struct HookCommand: Sendable {
 
     /// - Returns: what went wrong, in words; nil for nothing.
     func run(_ arguments: [String]) async -> String? {
-        let path = path
-        return await threads.run(on: DirectWaker()) { Self.run(path, arguments) } ?? "too many commands are waiting"
+        let (path, giveUp) = (path, GiveUp())
+        return await withTaskCancellationHandler {
+            await threads.run(on: DirectWaker()) { Self.run(path, arguments, giveUp) }
+                ?? "too many commands are waiting"
+        } onCancel: {
+            giveUp.isAsked.store(true, ordering: .relaxed)
+        }
     }
 
-    private static func run(_ path: String, _ arguments: [String]) -> String? {
+    /// Asked for when the server stops.
+    private final class GiveUp: Sendable {
+        let isAsked = Atomic<Bool>(false)
+    }
+
+    private static func run(_ path: String, _ arguments: [String], _ giveUp: GiveUp) -> String? {
         var process = pid_t()
         let status = spawn(path, arguments, &process)
         guard status == 0 else { return "it cannot be run: \(String(cString: strerror(status)))" }
@@ -31,6 +42,7 @@ struct HookCommand: Sendable {
             var result: Int32 = 0
             let ended = waitpid(process, &result, isKilled ? 0 : WNOHANG)
             if ended == process {
+                if isKilled, clock.now <= end { return "it was stopped with the server" }
                 if isKilled { return "it took longer than \(limit.components.seconds) seconds" }
                 // As <sys/wait.h> has it: the signal in the low bits, the exit status above.
                 let signal = result & 0x7F
@@ -39,7 +51,7 @@ struct HookCommand: Sendable {
                 return code == 0 ? nil : "it ended with status \(code)"
             }
             guard ended == 0 || errno == EINTR else { return "it was lost" }
-            if clock.now > end {
+            if clock.now > end || giveUp.isAsked.load(ordering: .relaxed) {
                 kill(-process, SIGKILL)
                 isKilled = true
             } else {

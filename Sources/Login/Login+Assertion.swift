@@ -25,13 +25,11 @@ extension Login {
             return unknownResource(input, call)
         }
         let token = try await sign(application, audience, call)
-        let key = try usedKey(assertion)
+        let used = try UsedAssertion(assertion, engine)
         let now = call.now
         let isFirst = try await call.commit { transaction throws(VaultError) in
-            try Self.forgetEnded(at: now, in: transaction)
-            guard try transaction.record(at: key) == nil else { return false }
-            try transaction.put([1], at: key, in: .system)
-            return true
+            try UsedAssertion.forgetEnded(at: now, in: transaction)
+            return try used.use(in: transaction)
         }
         guard isFirst else {
             call.note(
@@ -77,24 +75,43 @@ extension Login {
 
     // MARK: Used once
 
-    private static let usedPrefix = "identity/assertion-used/"
+    /// Which assertions were used: by client and identifier, and by the time at which each is forgotten.
+    private struct UsedAssertion: Sendable {
+        private static let prefix = "identity/assertion-used/"
+        private static let endPrefix = "identity/assertion-end/"
+        /// Skew, and a clock that is set back.
+        private static let keptLonger: Duration = .hours(1)
 
-    private static func usedTime(_ time: Timestamp) -> String {
-        let digits = String(UInt64(max(0, time.epochSeconds)), radix: 16)
-        return usedPrefix + String(repeating: "0", count: 16 - digits.count) + digits
-    }
+        private let digest: String
+        private let end: Timestamp
 
-    /// By the end of an assertion, so that those which have ended stand first.
-    private func usedKey(_ assertion: ClientAssertion) throws(VaultError) -> String {
-        do throws(CryptoError) {
-            let digest = try engine.sha256(Array("\(assertion.clientID)\n\(assertion.identifier)".utf8))
-            return Self.usedTime(assertion.expires) + "/" + Hex.encode(digest)
-        } catch { throw .internal("an assertion could not be named") }
-    }
+        init(_ assertion: ClientAssertion, _ engine: CryptoEngine) throws(VaultError) {
+            do throws(CryptoError) {
+                digest = Hex.encode(try engine.sha256(Array("\(assertion.clientID)\n\(assertion.identifier)".utf8)))
+            } catch { throw .internal("an assertion could not be named") }
+            end = assertion.expires + Self.keptLonger
+        }
 
-    /// A few with each new one: they cannot gather. Skew and a clock set back are allowed an hour.
-    private static func forgetEnded(at now: Timestamp, in transaction: Transaction) throws(VaultError) {
-        let range = KeyRange(from: usedPrefix, to: usedTime(now - .hours(1)))
-        for entry in try transaction.records(in: range, limit: 4) { try transaction.remove(entry.key) }
+        /// - Returns: false when it was used before.
+        func use(in transaction: Transaction) throws(VaultError) -> Bool {
+            guard try transaction.record(at: Self.prefix + digest) == nil else { return false }
+            try transaction.put([1], at: Self.prefix + digest, in: .system)
+            try transaction.put([1], at: Self.key(end) + "/" + digest, in: .system)
+            return true
+        }
+
+        /// A few with each new one: they cannot gather.
+        static func forgetEnded(at now: Timestamp, in transaction: Transaction) throws(VaultError) {
+            let range = KeyRange(from: endPrefix, to: key(now))
+            for entry in try transaction.records(in: range, limit: 4) {
+                if let digest = entry.key.split(separator: "/").last { try transaction.remove(prefix + digest) }
+                try transaction.remove(entry.key)
+            }
+        }
+
+        private static func key(_ time: Timestamp) -> String {
+            let digits = String(UInt64(max(0, time.epochSeconds)), radix: 16)
+            return endPrefix + String(repeating: "0", count: 16 - digits.count) + digits
+        }
     }
 }
