@@ -5,6 +5,10 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// One exchange with a server elsewhere, over TLS, on a connection of its own. Bounded in size and time; redirects are not followed.
 package struct HTTPSClient: Sendable {
     package struct Failure: Error, Sendable {
@@ -72,6 +76,11 @@ package struct HTTPSClient: Sendable {
 
     /// What an error of the connection says, without the places in code that libraries put into theirs.
     package static func text(of error: any Error) -> String {
+        if let failure = error as? NIOConnectionError {
+            let reasons = failure.connectionErrors.compactMap { ($0.error as? IOError)?.errnoCode }
+            if let reason = reasons.first { return String(cString: strerror(reason)) }
+            return failure.connectionErrors.isEmpty ? "its name is not known" : "it does not answer"
+        }
         let text = "\(error)"
         if text.contains("CERTIFICATE_VERIFY_FAILED") { return "its certificate does not verify" }
         if let error = error as? NIOSSLExtraError, error == .failedToValidateHostname {
