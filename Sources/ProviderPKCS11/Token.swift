@@ -36,6 +36,8 @@ package final class Token: @unchecked Sendable {
         var isConnected = false
         var isReconnecting = false
         var lastTry: ContinuousClock.Instant?
+        /// Why the token refused the PIN. It is not shown the same one again: a few refusals lock a device for good.
+        var refusal: String?
     }
 
     private let state = Monitor(State())
@@ -172,7 +174,10 @@ package final class Token: @unchecked Sendable {
 
     // MARK: Connecting
 
-    private enum Step { case done, tooEarly, start }
+    private enum Step {
+        case done, tooEarly, start
+        case refused(String)
+    }
 
     private static let retryEvery: Duration = .seconds(1)
 
@@ -181,6 +186,7 @@ package final class Token: @unchecked Sendable {
         let step: Step? = state.wait { state -> Step? in
             if state.isReconnecting { return nil }
             if state.isConnected { return .done }
+            if let refusal = state.refusal { return .refused(refusal) }
             guard state.inUse == 0 else { return nil }
             if let last = state.lastTry, .now - last < Self.retryEvery { return .tooEarly }
             state.isReconnecting = true
@@ -190,6 +196,7 @@ package final class Token: @unchecked Sendable {
         switch step {
         case .done, nil: return
         case .tooEarly: throw .absent("the token is away")
+        case .refused(let text): throw .absent(text)
         case .start: break
         }
         let result = Result { () throws(CryptoError) in try start() }
@@ -228,7 +235,13 @@ package final class Token: @unchecked Sendable {
                 UnsafeMutablePointer(mutating: pin.bindMemory(to: UInt8.self).baseAddress), CK_ULONG(pin.count))
         }
         guard entered == CKR_OK || entered == CKR_USER_ALREADY_LOGGED_IN else {
-            throw .absent("the token refuses the PIN (\(TokenFailure(entered)))")
+            let failure = TokenFailure(entered)
+            if failure.concernsPIN {
+                let text = "the token refused the PIN (\(failure)); it is tried again when the server is started anew"
+                state.withLock { $0.refusal = text }
+                throw .absent(text)
+            }
+            throw .absent("the token does not let the server in (\(failure))")
         }
         return (slot, keeper)
     }
@@ -324,6 +337,13 @@ struct TokenFailure: Error, CustomStringConvertible {
     init(_ code: CK_RV, concernsInput: Bool = false) { (self.code, self.concernsInput) = (code, concernsInput) }
 
     var description: String { "CKR 0x" + String(code, radix: 16) }
+
+    /// The PIN is wrong, ended or locked.
+    var concernsPIN: Bool {
+        [CKR_PIN_INCORRECT, CKR_PIN_INVALID, CKR_PIN_LEN_RANGE, CKR_PIN_EXPIRED, CKR_PIN_LOCKED].contains {
+            code == CK_RV($0)
+        }
+    }
 
     /// The session, the login or the token is gone.
     var isLoss: Bool {
