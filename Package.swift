@@ -178,7 +178,8 @@ targets += tests(
 targets += tests("ProviderOpenSSL", on: ["Domain", "Cryptography", "ProviderOpenSSL", "StrongroomTesting"])
 targets += tests("X509", on: ["Domain", "Cryptography", "ProviderOpenSSL", "X509"])
 targets += tests(
-    "ProviderPKCS11", on: ["CPKCS11", "Domain", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "StrongroomTesting"])
+    "ProviderPKCS11",
+    on: ["CPKCS11", "Domain", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "StrongroomTesting"])
 targets += tests(
     "Objects",
     on: [
