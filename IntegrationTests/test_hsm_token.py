@@ -36,12 +36,18 @@ def test_the_key_that_wraps_the_others_was_born_in_the_token(pool, pool_standing
     assert wrapping.access == {"sensitive", "always sensitive", "never extractable", "local"}
 
 
+def holds_nothing(found) -> bool:
+    """What SoftHSM leaves behind when two threads made it fail to write an object, which it says, and the server tries again: a file of
+    32 bytes with the kind of a key and no key, shown as data without label, application or content."""
+    return found.kind.startswith("Data object") and set(found.fields.values()) <= {"<empty>"}
+
+
 def test_nothing_but_keys_of_the_server_is_in_the_token(pool_standing, token):
     pool_standing("RSA-2048")
     # Another process sees an object that is being written, for a duty of another test, without its label and its class: what counts
     # is what stays.
     for _ in range(50):
-        found = token.objects()
+        found = [each for each in token.objects() if not holds_nothing(each)]
         strangers = [each for each in found if not each.label.startswith("strongroom-")]
         if not strangers:
             break
