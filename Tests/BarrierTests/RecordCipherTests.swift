@@ -78,7 +78,10 @@ struct RecordCipherTests {
     @Test("Halves of two records do not make one", arguments: 1..<length)
     func grafted(_ cut: Int) throws {
         let (first, second) = (try #require(try sealed.raw("room/a")), try #require(try sealed.raw("room/b")))
-        try sealed.overwrite("room/a", with: Array(first.prefix(cut)) + Array(second.dropFirst(cut)))
+        let grafted = Array(first.prefix(cut)) + Array(second.dropFirst(cut))
+        // One time in 256 the last bytes of both are the same, and the graft is the first record itself.
+        guard grafted != first else { return }
+        try sealed.overwrite("room/a", with: grafted)
         // The heads of both are alike: cut there, it is the other record whole.
         #expect(isRefused("room/a"))
     }

@@ -6,6 +6,10 @@ import ProviderPKCS11
 import StrongroomTesting
 import Testing
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// A token of a test's own in a module of its own, which it may start anew, damage and fill as it likes.
 final class OwnModule {
     static let user = SensitiveBytes(SoftHSM.pin.utf8)
@@ -25,8 +29,17 @@ final class OwnModule {
             module: try SoftHSM.module(), label: unique, pin: Self.user, sessions: sessions)
         let configuration = configuration
         try SoftHSM.makeToken { try Token.initialize(configuration) }
-        token = try Token(configuration)
+        token = try Self.connect(configuration)
         provider = try PKCS11Provider(token, software: software, instance: "one")
+    }
+
+    /// Modules share a folder in which the tokens of other tests come and go while one looks through it.
+    static func connect(_ configuration: TokenConfiguration) throws -> Token {
+        for _ in 0..<50 {
+            if let token = try? Token(configuration) { return token }
+            usleep(100_000)
+        }
+        return try Token(configuration)
     }
 
     func newID() throws -> [UInt8] { try engine.random(count: 16) }
