@@ -96,6 +96,22 @@ def client(server):
 
 
 @pytest.fixture
+async def acredential(server):
+    """The asynchronous credential. It is imported here: aiohttp reads SSL_CERT_FILE when it is imported, and a user sources it before."""
+    from azure.identity.aio import ClientSecretCredential
+
+    made = ClientSecretCredential(
+        os.environ["AZURE_TENANT_ID"],
+        os.environ["AZURE_CLIENT_ID"],
+        os.environ["AZURE_CLIENT_SECRET"],
+        authority=os.environ["AZURE_AUTHORITY_HOST"],
+        disable_instance_discovery=True,
+    )
+    async with made:
+        yield made
+
+
+@pytest.fixture
 def wire(server) -> Wire:
     """Plain calls to the vault `demo` as the owner."""
     return server.wire()

@@ -1,4 +1,4 @@
-"""Every key operation of a pool through the asynchronous clients with the asynchronous credential."""
+"""Every key operation of a pool through the asynchronous clients with the asynchronous acredential."""
 
 import asyncio
 import hashlib
@@ -16,35 +16,19 @@ DIGEST = hashlib.sha256(b"message").digest()
 
 
 @pytest.fixture
-async def credential(server):
-    """The clients are imported here: aiohttp reads SSL_CERT_FILE when it is imported, and a user sources it before."""
-    from azure.identity.aio import ClientSecretCredential
-
-    made = ClientSecretCredential(
-        os.environ["AZURE_TENANT_ID"],
-        os.environ["AZURE_CLIENT_ID"],
-        os.environ["AZURE_CLIENT_SECRET"],
-        authority=os.environ["AZURE_AUTHORITY_HOST"],
-        disable_instance_discovery=True,
-    )
-    async with made:
-        yield made
-
-
-@pytest.fixture
-async def apool(credential):
+async def apool(acredential):
     from azure.keyvault.keys.aio import KeyClient
 
-    async with KeyClient(os.environ["MHSM_URL"], credential) as client:
+    async with KeyClient(os.environ["MHSM_URL"], acredential) as client:
         yield client
 
 
 @pytest.fixture
-def crypto(credential):
+def crypto(acredential):
     def make(key):
         from azure.keyvault.keys.crypto.aio import CryptographyClient
 
-        return CryptographyClient(key, credential)
+        return CryptographyClient(key, acredential)
 
     return make
 

@@ -1,4 +1,4 @@
-"""Every key operation through the asynchronous clients with the asynchronous credential."""
+"""Every key operation through the asynchronous clients with the asynchronous acredential."""
 
 import hashlib
 import os
@@ -12,35 +12,19 @@ DIGEST = hashlib.sha256(b"message").digest()
 
 
 @pytest.fixture
-async def credential(server):
-    """The clients are imported here: aiohttp reads SSL_CERT_FILE when it is imported, and a user sources it before."""
-    from azure.identity.aio import ClientSecretCredential
-
-    made = ClientSecretCredential(
-        os.environ["AZURE_TENANT_ID"],
-        os.environ["AZURE_CLIENT_ID"],
-        os.environ["AZURE_CLIENT_SECRET"],
-        authority=os.environ["AZURE_AUTHORITY_HOST"],
-        disable_instance_discovery=True,
-    )
-    async with made:
-        yield made
-
-
-@pytest.fixture
-async def aclient(credential):
+async def aclient(acredential):
     from azure.keyvault.keys.aio import KeyClient
 
-    async with KeyClient(os.environ["VAULT_URL"], credential) as client:
+    async with KeyClient(os.environ["VAULT_URL"], acredential) as client:
         yield client
 
 
 @pytest.fixture
-def crypto(credential):
+def crypto(acredential):
     def make(key):
         from azure.keyvault.keys.crypto.aio import CryptographyClient
 
-        return CryptographyClient(key, credential)
+        return CryptographyClient(key, acredential)
 
     return make
 

@@ -7,19 +7,10 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 
 @pytest.fixture
-async def aclient(server):
-    """The clients are imported here: aiohttp reads SSL_CERT_FILE when it is imported, and a user sources it before."""
-    from azure.identity.aio import ClientSecretCredential
+async def aclient(acredential):
     from azure.keyvault.secrets.aio import SecretClient
 
-    credential = ClientSecretCredential(
-        os.environ["AZURE_TENANT_ID"],
-        os.environ["AZURE_CLIENT_ID"],
-        os.environ["AZURE_CLIENT_SECRET"],
-        authority=os.environ["AZURE_AUTHORITY_HOST"],
-        disable_instance_discovery=True,
-    )
-    async with credential, SecretClient(os.environ["VAULT_URL"], credential) as client:
+    async with SecretClient(os.environ["VAULT_URL"], acredential) as client:
         yield client
 
 

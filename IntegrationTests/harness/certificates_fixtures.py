@@ -34,3 +34,11 @@ def certificate_client(server):
     )
     with CertificateClient(os.environ["VAULT_URL"], credential) as made:
         yield made
+
+
+@pytest.fixture
+async def certificate_aclient(acredential):
+    from azure.keyvault.certificates.aio import CertificateClient
+
+    async with CertificateClient(os.environ["VAULT_URL"], acredential) as made:
+        yield made
