@@ -11,6 +11,7 @@ from azure.keyvault.secrets import SecretClient
 from azure.keyvault.secrets.aio import SecretClient as AsyncSecretClient
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from harness import audit
 from harness.application import Application
 from harness.assertions import TYPE, Identity, assertion, claims_for, elliptic, encode, identity
 
@@ -127,6 +128,16 @@ def test_an_assertion_serves_once(server, application, who, endpoint):
     text = assertion(who, claims_for(application.app_id, endpoint))
     assert ask(server, text).status_code == 200
     assert "used before" in refused(ask(server, text), 700_027)
+
+
+def test_the_log_tells_the_first_use_from_the_second(server, cli, other, who, endpoint):
+    text, begin = assertion(who, claims_for(other.app_id, endpoint)), audit.now()
+    assert [ask(server, text).status_code for _ in range(2)] == [200, 401]
+    told = [
+        each for each in audit.records(cli, since=begin)
+        if each["operationName"] == "TokenIssue" and other.app_id in json.dumps(each)
+    ]
+    assert [each["properties"]["httpStatusCode"] for each in told] == [200, 401]
 
 
 def test_another_signature_over_the_same_claims_serves_no_second_time(server, application, who, endpoint):

@@ -9,6 +9,19 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+/// What was written to memory, as a text that the caller frees; null when nothing was. Frees `memory`.
+static inline char *strongroom_taken_text(BIO *memory) {
+    char *bytes = NULL;
+    long count = BIO_get_mem_data(memory, &bytes);
+    char *copy = count > 0 ? OPENSSL_malloc((size_t)count + 1) : NULL;
+    if (copy) {
+        memcpy(copy, bytes, (size_t)count);
+        copy[count] = 0;
+    }
+    BIO_free(memory);
+    return copy;
+}
+
 /// Names the algorithm in both places where a certificate has it.
 static inline int strongroom_x509_set_algorithm(X509 *certificate, int nid) {
     int parameter = nid == NID_sha256WithRSAEncryption || nid == NID_sha384WithRSAEncryption
@@ -128,15 +141,7 @@ static inline char *strongroom_alternative_names(X509_EXTENSION *extension, int 
         BIO_puts(text, "\n");
     }
     GENERAL_NAMES_free(names);
-    char *bytes = NULL;
-    long count = BIO_get_mem_data(text, &bytes);
-    char *copy = count > 0 ? OPENSSL_malloc((size_t)count + 1) : NULL;
-    if (copy) {
-        memcpy(copy, bytes, (size_t)count);
-        copy[count] = 0;
-    }
-    BIO_free(text);
-    return copy;
+    return strongroom_taken_text(text);
 }
 
 /// Whether the iterations that a password-based algorithm asks for stay within `most`.

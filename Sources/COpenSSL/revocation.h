@@ -4,6 +4,8 @@
 // Revocation lists and OCSP answers that are signed by keys outside of this process: libcrypto encodes the parts, the signature is
 // made elsewhere, and libcrypto puts them together.
 
+#include "certificates.h"
+
 #include <openssl/ocsp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -298,15 +300,7 @@ static inline char *strongroom_crl_addresses(const X509 *certificate, int nid) {
         }
     }
     CRL_DIST_POINTS_free(points);
-    char *bytes = NULL;
-    long count = BIO_get_mem_data(text, &bytes);
-    char *copy = count > 0 ? OPENSSL_malloc((size_t)count + 1) : NULL;
-    if (copy) {
-        memcpy(copy, bytes, (size_t)count);
-        copy[count] = 0;
-    }
-    BIO_free(text);
-    return copy;
+    return strongroom_taken_text(text);
 }
 
 /// The addresses of one access method in authority information access, one a line. Null when there are none.
@@ -321,15 +315,7 @@ static inline char *strongroom_authority_addresses(const X509 *certificate, int 
         BIO_write(text, "\n", 1);
     }
     AUTHORITY_INFO_ACCESS_free(list);
-    char *bytes = NULL;
-    long count = BIO_get_mem_data(text, &bytes);
-    char *copy = count > 0 ? OPENSSL_malloc((size_t)count + 1) : NULL;
-    if (copy) {
-        memcpy(copy, bytes, (size_t)count);
-        copy[count] = 0;
-    }
-    BIO_free(text);
-    return copy;
+    return strongroom_taken_text(text);
 }
 
 static inline STACK_OF(X509_CRL) *strongroom_crl_stack(void) { return sk_X509_CRL_new_null(); }

@@ -27,18 +27,17 @@ extension Login {
         let token = try await sign(application, audience, call)
         let used = try UsedAssertion(assertion, engine)
         let now = call.now
-        let isFirst = try await call.commit { transaction throws(VaultError) in
-            try UsedAssertion.forgetEnded(at: now, in: transaction)
-            return try used.use(in: transaction)
-        }
-        guard isFirst else {
-            call.note(
-                itemNamed: "TokenIssue", objectID: "/strongroom/applications/\(application.id)", status: 401,
-                description: "A client assertion was used again.", grant: nil)
+        do throws(VaultError) {
+            try await call.commit { transaction throws(VaultError) in
+                try UsedAssertion.forgetEnded(at: now, in: transaction)
+                try used.use(in: transaction)
+            }
+        } catch {
+            // Nothing was written, and the record of the call says that it was refused.
+            guard case .conflict = error.code else { throw error }
             return Self.oauthError(
                 401, "invalid_client", 700_027,
-                "The client assertion was used before. Make a new one for each request.",
-                call)
+                "The client assertion was used before. Make a new one for each request.", call)
         }
         return answer(input, audience, token, call)
     }
@@ -92,12 +91,13 @@ extension Login {
             end = assertion.expires + Self.keptLonger
         }
 
-        /// - Returns: false when it was used before.
-        func use(in transaction: Transaction) throws(VaultError) -> Bool {
-            guard try transaction.record(at: Self.prefix + digest) == nil else { return false }
+        /// - Throws: `.conflict` when it was used before.
+        func use(in transaction: Transaction) throws(VaultError) {
+            guard try transaction.record(at: Self.prefix + digest) == nil else {
+                throw VaultError(.conflict, "The client assertion was used before.")
+            }
             try transaction.put([1], at: Self.prefix + digest, in: .system)
             try transaction.put([1], at: Self.key(end) + "/" + digest, in: .system)
-            return true
         }
 
         /// A few with each new one: they cannot gather.

@@ -253,9 +253,7 @@ struct Authority: AsyncParsableCommand {
                 Terminal.print(
                     ([item.serial_number == nil ? item.id : nil] + parts).compactMap { $0 }.joined(separator: "  "))
             }
-            next = page.nextLink.flatMap { link in
-                link.dropFirst(8).firstIndex(of: "/").map { String(link[$0...]) }
-            }
+            next = page.nextLink.flatMap { ManagementClient.path(of: $0) }
         }
     }
 

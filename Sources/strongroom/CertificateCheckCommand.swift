@@ -131,9 +131,7 @@ extension CertificateCommand {
                     let certificate = try Self.certificate(bundle.cer, engine)
                     if certificate.isSelfSigned(engine: engine) { found.append(certificate) }
                 }
-                next = page.nextLink.flatMap { link in
-                    link.dropFirst(8).firstIndex(of: "/").map { String(link[$0...]) }
-                }
+                next = page.nextLink.flatMap { ManagementClient.path(of: $0) }
             }
             return found
         }
@@ -153,10 +151,10 @@ extension CertificateCommand {
         }
 
         private func key(_ identifier: String, _ reach: Authority.Reach) async throws -> (PublicKey?, String?) {
-            guard let start = identifier.dropFirst(8).firstIndex(of: "/") else {
+            guard let path = ManagementClient.path(of: identifier) else {
                 return (nil, "its key has no identifier")
             }
-            let answer = try await reach.client.exchange(.GET, vault: reach.address, String(identifier[start...]))
+            let answer = try await reach.client.exchange(.GET, vault: reach.address, path)
             if answer.status == 403 { return (nil, nil) }
             guard answer.status == 200, let key = try? KeyAnswer.fromJSON(answer.body).key else {
                 return (

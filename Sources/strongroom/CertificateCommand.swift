@@ -63,9 +63,7 @@ struct CertificateCommand: AsyncParsableCommand {
                     guard answer.status == 200 else { throw ManagementClient.refusal(answer.status, answer.body) }
                     rows.append(Self.row(name, try Certificate.fromJSON(answer.body)))
                 }
-                next = page.nextLink.flatMap { link in
-                    link.dropFirst(8).firstIndex(of: "/").map { String(link[$0...]) }
-                }
+                next = page.nextLink.flatMap { ManagementClient.path(of: $0) }
             }
             switch output {
             case .csv: Self.printCSV(rows)

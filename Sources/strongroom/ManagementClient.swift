@@ -123,6 +123,11 @@ final class ManagementClient {
         return try await exchange(method, address + path + version, headers, body)
     }
 
+    /// What follows the host of an identifier or a link of the server's.
+    static func path(of address: String) -> String? {
+        address.dropFirst("https://".utf8.count).firstIndex(of: "/").map { String(address[$0...]) }
+    }
+
     static func refusal(_ status: Int, _ answer: [UInt8]) -> CommandFailure {
         CommandFailure(message(status, answer))
     }

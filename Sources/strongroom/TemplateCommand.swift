@@ -105,9 +105,7 @@ extension CertificateCommand {
                 while let path = next {
                     let page = try Page.fromJSON(try await reach.client.call(.GET, vault: reach.address, path))
                     for item in page.value { Terminal.print(item.id.split(separator: "/").last.map(String.init) ?? "") }
-                    next = page.nextLink.flatMap { link in
-                        link.dropFirst(8).firstIndex(of: "/").map { String(link[$0...]) }
-                    }
+                    next = page.nextLink.flatMap { ManagementClient.path(of: $0) }
                 }
             }
         }
