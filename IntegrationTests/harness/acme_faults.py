@@ -30,10 +30,14 @@ def lost(exchange: Exchange) -> None:
 
 
 def edited(change: Callable[[dict], dict | None]) -> Fault:
-    """The answer with its JSON changed."""
+    """The answer with its JSON changed. Pebble refuses some requests for their nonce: what follows such a refusal is changed."""
 
     def fault(exchange: Exchange) -> None:
         answer = exchange.forward()
+        if answer.status >= 300:
+            exchange.again()
+            exchange.send(answer)
+            return
         content = json.loads(answer.body)
         answer.body = json.dumps(change(content) or content).encode()
         exchange.send(answer)

@@ -56,6 +56,7 @@ class Exchange:
         self.headers = {name.lower(): value for name, value in handler.headers.items()}
         self.status: int | None = None
         self.came: Answer | None = None
+        self.rule: Rule | None = None
         # The first name of the order that it belongs to.
         self.name = self.payload["identifiers"][0]["value"] if self.step == "order" else proxy.names.get(self.path)
 
@@ -87,6 +88,10 @@ class Exchange:
         self._handler.end_headers()
         if self.method != "HEAD":
             self._handler.wfile.write(answer.body)
+
+    def again(self) -> None:
+        """What was to befall this request befalls the next one too."""
+        self.rule.left += 1
 
     def close(self) -> None:
         self._handler.close_connection = True
@@ -193,6 +198,7 @@ class Proxy:
             rule = next((rule for rule in self._rules if rule.fits(exchange, before)), None)
             if rule:
                 rule.left -= 1
+                exchange.rule = rule
             self._steps[exchange.name].append(exchange.step)
             self.passed.append(exchange)
         try:

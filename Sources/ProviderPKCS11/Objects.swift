@@ -5,17 +5,22 @@ import Synchronization
 
 /// Objects of a token: finding, reading, wrapping.
 enum Objects {
-    /// Held while an object comes into being: software modules stumble when several threads do that at once.
+    /// Held while an object comes into being, is looked for or goes: software modules keep an object as a file, stumble when several
+    /// threads make one at once, and take a file that is being written for one of another process when they list the folder.
     private static let making = Mutex(())
 
     static func find(_ template: Template, in session: Token.Session, limit: Int) throws(TokenFailure)
         -> [CK_OBJECT_HANDLE]
     {
         var attributes = template.attributes
-        try check(session.list.C_FindObjectsInit(session.handle, &attributes, CK_ULONG(attributes.count)))
-        defer { _ = session.list.C_FindObjectsFinal(session.handle) }
         var handles = [CK_OBJECT_HANDLE](repeating: 0, count: limit)
         var count: CK_ULONG = 0
+        // The list of what is found is made here.
+        try check(
+            making.withLock { _ in
+                session.list.C_FindObjectsInit(session.handle, &attributes, CK_ULONG(attributes.count))
+            })
+        defer { _ = session.list.C_FindObjectsFinal(session.handle) }
         try check(session.list.C_FindObjects(session.handle, &handles, CK_ULONG(limit), &count))
         return Array(handles.prefix(Int(count)))
     }
@@ -55,8 +60,13 @@ enum Objects {
         return handle
     }
 
+    static func remove(_ object: CK_OBJECT_HANDLE, in session: Token.Session) throws(TokenFailure) {
+        try check(making.withLock { _ in session.list.C_DestroyObject(session.handle, object) })
+    }
+
+    /// Removes what is not to stay; it ends with its session anyway.
     static func destroy(_ object: CK_OBJECT_HANDLE, in session: Token.Session) {
-        _ = session.list.C_DestroyObject(session.handle, object)
+        _ = try? remove(object, in: session)
     }
 
     static func wrap(

@@ -212,7 +212,7 @@ package final class PKCS11Provider: HardwareProvider {
     package func destroy(_ material: KeyMaterial, id: [UInt8]) {
         try? token.withSession { session throws(TokenFailure) in
             while let object = try find(id, in: session) {
-                try check(session.list.C_DestroyObject(session.handle, object))
+                try Objects.remove(object, in: session)
             }
         }
     }
@@ -362,7 +362,7 @@ package final class PKCS11Provider: HardwareProvider {
         try token.withSession { session throws(TokenFailure) in
             for id in ids {
                 while let object = try find(id, in: session) {
-                    try check(session.list.C_DestroyObject(session.handle, object))
+                    try Objects.remove(object, in: session)
                 }
             }
         }
