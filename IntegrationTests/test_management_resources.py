@@ -228,13 +228,6 @@ def test_without_a_token_only_the_cloud_is_told(server, arm):
         assert answer.status_code == 401 and "WWW-Authenticate" in answer.headers
 
 
-def test_vaults_are_not_made_here_yet(client, group):
-    with pytest.raises(HttpResponseError) as error:
-        client.vaults.begin_create_or_update(group, "made-here", {
-            "location": "local", "properties": {"tenantId": "x", "sku": {"family": "A", "name": "standard"}}})
-    assert error.value.status_code == 405
-
-
 # Role definitions
 
 

@@ -22,10 +22,13 @@ package struct ScopeChain: Sendable {
     package let vault: Scope
     /// Keys of the scopes whose assignments reach everything in the vault.
     package let keys: [String]
+    /// Decide alone about what is in the vault, in place of roles; nil where roles decide.
+    package let policies: AccessPolicies?
 
-    package init(vault: VaultName, group: String, subscription: GUID) {
+    package init(vault: VaultName, group: String, subscription: GUID, policies: AccessPolicies? = nil) {
         name = vault
         isPool = false
+        self.policies = policies
         self.vault = .vault(vault, group: group, subscription: subscription)
         keys = [self.vault.key, Scope.resourceGroup(group, in: subscription).key, Scope.subscription(subscription).key]
     }
@@ -35,6 +38,7 @@ extension ScopeChain {
     package init(pool: VaultName, group: String, subscription: GUID) {
         name = pool
         isPool = true
+        policies = nil
         vault = .pool(pool, group: group, subscription: subscription)
         keys = [vault.key]
     }
@@ -143,6 +147,7 @@ package final class AccessDecider {
         _ permission: Permission, to principal: Principal, on chain: ScopeChain,
         object: (name: ObjectName, collection: String)?
     ) -> Grant? {
+        if let policies = chain.policies { return policies.grant(permission, to: principal) }
         refresh()
         let question = Question(principal: principal.objectID, vault: chain.name, isPool: chain.isPool)
         let held = onVault[question] ?? remember(question, chain)

@@ -147,6 +147,19 @@ package enum Barrier {
         return keys
     }
 
+    /// Removes the data keys of a domain: nobody can open its records any more. Reload the keyring after the commit.
+    ///
+    /// The system gets a new data key with it, so that a number is never given twice: readers know keys by their numbers.
+    /// - Returns: all keys as they will be then.
+    package static func removeDataKeys(
+        of domain: SealDomain, kek: SensitiveBytes, engine: CryptoEngine, now: Timestamp, in transaction: Transaction
+    ) throws(VaultError) -> Keys {
+        guard domain != .system else { throw .internal("the server's own data keys are not to be removed") }
+        let keys = try addDataKey(for: .system, kek: kek, engine: engine, now: now, in: transaction)
+        for key in keys.dataKeys.values where key.domain == domain { try transaction.remove(path(key.number)) }
+        return Keys(root: keys.root, dataKeys: keys.dataKeys.values.filter { $0.domain != domain })
+    }
+
     /// Replaces the root key: every data key is wrapped anew, the new root by `kek`. Reload the keyring after the commit.
     ///
     /// - Returns: all keys as they will be then.

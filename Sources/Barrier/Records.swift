@@ -95,15 +95,20 @@ package final class Transaction: RecordReader {
         try translated(key) { () throws(StoreError) in try batch.remove(key) }
     }
 
+    /// Removes at most `limit` keys of a range without opening any.
+    ///
+    /// - Returns: how many there were to remove.
+    package func removeSome(in range: KeyRange, limit: Int) throws(VaultError) -> Int {
+        let entries = try translated(range.lower) { () throws(StoreError) in
+            try batch.entries(in: range, limit: limit)
+        }
+        for entry in entries { try remove(entry.key) }
+        return entries.count
+    }
+
     /// Removes every key of a range without opening any.
     package func removeAll(in range: KeyRange) throws(VaultError) {
-        while true {
-            let entries = try translated(range.lower) { () throws(StoreError) in
-                try batch.entries(in: range, limit: 256)
-            }
-            if entries.isEmpty { return }
-            for entry in entries { try remove(entry.key) }
-        }
+        while try removeSome(in: range, limit: 256) > 0 {}
     }
 
     /// What the barrier itself stores, sealed by other means.

@@ -152,16 +152,16 @@ extension Certificates {
                 "CertificateUpdate", .patch, name, version, requires: .permission(.certificatesUpdate), since: since,
                 run: update),
             Operation(
-                "CertificateList", .get, "/certificates", requires: .permission(.certificatesRead), since: since,
+                "CertificateList", .get, "/certificates", requires: .permission(.certificatesList), since: since,
                 run: list),
             Operation(
-                "CertificateListVersions", .get, name + "/versions", requires: .permission(.certificatesRead),
+                "CertificateListVersions", .get, name + "/versions", requires: .permission(.certificatesList),
                 since: since, run: listVersions),
             Operation(
                 "CertificateDelete", .delete, name, requires: .permission(.certificatesDelete), since: since,
                 run: delete),
             Operation(
-                "CertificateListDeleted", .get, "/deletedcertificates", requires: .permission(.certificatesRead),
+                "CertificateListDeleted", .get, "/deletedcertificates", requires: .permission(.certificatesList),
                 since: since, run: listDeleted),
             Operation(
                 "CertificateGetDeleted", .get, deleted, requires: .permission(.certificatesRead), since: since,
@@ -202,10 +202,12 @@ extension Certificates {
                 "CertificatePendingGet", .get, pending, requires: .permission(.certificatesRead), since: since,
                 run: getPending),
             Operation(
-                "CertificatePendingUpdate", .patch, pending, requires: .permission(.certificatesCreate), since: since,
+                "CertificatePendingUpdate", .patch, pending, requires: .permission(.certificatesPendingUpdate),
+                since: since,
                 run: updatePending),
             Operation(
-                "CertificatePendingDelete", .delete, pending, requires: .permission(.certificatesCreate), since: since,
+                "CertificatePendingDelete", .delete, pending, requires: .permission(.certificatesPendingDelete),
+                since: since,
                 run: deletePending),
             Operation(
                 "CertificatePendingMerge", .post, pending + "/merge", requires: .permission(.certificatesCreate),
@@ -230,7 +232,7 @@ extension Certificates {
                 "CertificateContactsDelete", .delete, contacts, requires: .permission(.certificateContactsWrite),
                 since: since, run: deleteContacts),
             Operation(
-                "CertificateIssuersList", .get, "/certificates/issuers", requires: .permission(.certificateIssuersRead),
+                "CertificateIssuersList", .get, "/certificates/issuers", requires: .permission(.certificateIssuersList),
                 since: since, run: listIssuers),
             Operation(
                 "CertificateIssuerGet", .get, issuer, requires: .permission(.certificateIssuersRead), since: since,

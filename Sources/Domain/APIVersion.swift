@@ -34,6 +34,8 @@ package enum APIVersion: Int, CaseIterable, Comparable, Sendable {
     }
 
     package static let latest = APIVersion.v2026_04_01
+    /// The newest version of the management plane.
+    package static let management = "2026-02-01"
 
     private static let byText = Dictionary(uniqueKeysWithValues: allCases.map { ($0.text, $0) })
 

@@ -4,15 +4,19 @@
 package enum Permission: UInt8, CaseIterable, Sendable {
     case secretsGet, secretsReadMetadata, secretsSet, secretsUpdate, secretsDelete, secretsBackup, secretsRestore,
         secretsRecover
-    case secretsPurge
+    case secretsPurge, secretsReadDeleted
+    case keysList
     case keysRead, keysReadDeleted, keysCreate, keysImport, keysUpdate, keysDelete, keysRecover, keysPurge, keysBackup
     case keysRestore, keysEncrypt, keysDecrypt, keysSign, keysVerify, keysWrap, keysUnwrap, keysRotate
     case keyRotationPoliciesRead, keyRotationPoliciesWrite, keysRelease, randomBytes
     case certificatesRead, certificatesCreate, certificatesImport, certificatesUpdate, certificatesDelete
+    case certificatesList, certificatesPendingUpdate, certificatesPendingDelete
     case certificatesRecover, certificatesPurge, certificatesBackup, certificatesRestore, certificateContactsWrite
-    case certificateIssuersRead, certificateIssuersWrite, certificateIssuersDelete
+    case certificateIssuersRead, certificateIssuersList, certificateIssuersWrite, certificateIssuersDelete
     case authoritiesIssue, authoritiesRevoke
-    case vaultsRead, poolsRead
+    case vaultsRead, vaultsWrite, vaultsDelete, accessPoliciesWrite, deletedVaultsRead, deletedVaultsPurge
+    case poolsRead, poolsWrite, poolsDelete, deletedPoolsRead, deletedPoolsPurge
+    case resourceGroupsWrite, resourceGroupsDelete
     case roleAssignmentsRead, roleAssignmentsWrite, roleAssignmentsDelete
     case localAssignmentsRead, localAssignmentsWrite, localAssignmentsDelete, localDefinitionsRead
     case applicationsRead, applicationsWrite, applicationsDelete
@@ -23,6 +27,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         switch self {
         case .secretsGet: "Microsoft.KeyVault/vaults/secrets/getSecret/action"
         case .secretsReadMetadata: "Microsoft.KeyVault/vaults/secrets/readMetadata/action"
+        case .secretsReadDeleted: "Microsoft.KeyVault/vaults/secrets/readMetadata/action"
         case .secretsSet: "Microsoft.KeyVault/vaults/secrets/setSecret/action"
         case .secretsUpdate: "Microsoft.KeyVault/vaults/secrets/update/action"
         case .secretsDelete: "Microsoft.KeyVault/vaults/secrets/delete"
@@ -31,6 +36,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .secretsRecover: "Microsoft.KeyVault/vaults/secrets/recover/action"
         case .secretsPurge: "Microsoft.KeyVault/vaults/secrets/purge/action"
         case .keysRead: "Microsoft.KeyVault/vaults/keys/read"
+        case .keysList: "Microsoft.KeyVault/vaults/keys/read"
         case .keysReadDeleted: "Microsoft.KeyVault/vaults/keys/read"
         case .keysCreate: "Microsoft.KeyVault/vaults/keys/create/action"
         case .keysImport: "Microsoft.KeyVault/vaults/keys/import/action"
@@ -51,7 +57,9 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .keyRotationPoliciesWrite: "Microsoft.KeyVault/vaults/keyrotationpolicies/write"
         case .keysRelease: "Microsoft.KeyVault/vaults/keys/release/action"
         case .randomBytes: "Microsoft.KeyVault/vaults/rng/action"
-        case .certificatesRead: "Microsoft.KeyVault/vaults/certificates/read"
+        case .certificatesRead, .certificatesList: "Microsoft.KeyVault/vaults/certificates/read"
+        case .certificatesPendingUpdate, .certificatesPendingDelete:
+            "Microsoft.KeyVault/vaults/certificates/create/action"
         case .certificatesCreate: "Microsoft.KeyVault/vaults/certificates/create/action"
         case .certificatesImport: "Microsoft.KeyVault/vaults/certificates/import/action"
         case .certificatesUpdate: "Microsoft.KeyVault/vaults/certificates/update/action"
@@ -61,7 +69,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .certificatesBackup: "Microsoft.KeyVault/vaults/certificates/backup/action"
         case .certificatesRestore: "Microsoft.KeyVault/vaults/certificates/restore/action"
         case .certificateContactsWrite: "Microsoft.KeyVault/vaults/certificatecontacts/write"
-        case .certificateIssuersRead: "Microsoft.KeyVault/vaults/certificatecas/read"
+        case .certificateIssuersRead, .certificateIssuersList: "Microsoft.KeyVault/vaults/certificatecas/read"
         case .certificateIssuersWrite: "Microsoft.KeyVault/vaults/certificatecas/write"
         case .certificateIssuersDelete: "Microsoft.KeyVault/vaults/certificatecas/delete"
         case .authoritiesIssue: "Microsoft.KeyVault/vaults/certificatecas/issue/action"
@@ -71,7 +79,18 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .localAssignmentsDelete: "Microsoft.KeyVault/managedHsm/roleAssignments/delete/action"
         case .localDefinitionsRead: "Microsoft.KeyVault/managedHsm/roleDefinitions/read/action"
         case .vaultsRead: "Microsoft.KeyVault/vaults/read"
+        case .vaultsWrite: "Microsoft.KeyVault/vaults/write"
+        case .vaultsDelete: "Microsoft.KeyVault/vaults/delete"
+        case .accessPoliciesWrite: "Microsoft.KeyVault/vaults/accessPolicies/write"
+        case .deletedVaultsRead: "Microsoft.KeyVault/deletedVaults/read"
+        case .deletedVaultsPurge: "Microsoft.KeyVault/locations/deletedVaults/purge/action"
         case .poolsRead: "Microsoft.KeyVault/managedHSMs/read"
+        case .poolsWrite: "Microsoft.KeyVault/managedHSMs/write"
+        case .poolsDelete: "Microsoft.KeyVault/managedHSMs/delete"
+        case .deletedPoolsRead: "Microsoft.KeyVault/deletedManagedHSMs/read"
+        case .deletedPoolsPurge: "Microsoft.KeyVault/locations/deletedManagedHSMs/purge/action"
+        case .resourceGroupsWrite: "Microsoft.Resources/subscriptions/resourceGroups/write"
+        case .resourceGroupsDelete: "Microsoft.Resources/subscriptions/resourceGroups/delete"
         case .roleAssignmentsRead: "Microsoft.Authorization/roleAssignments/read"
         case .roleAssignmentsWrite: "Microsoft.Authorization/roleAssignments/write"
         case .roleAssignmentsDelete: "Microsoft.Authorization/roleAssignments/delete"
@@ -90,6 +109,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         let action: String
         switch self {
         case .keysRead: action = "keys/read/action"
+        case .keysList: action = "keys/read/action"
         case .keysReadDeleted: action = "keys/deletedKeys/read/action"
         case .keysCreate: action = "keys/create"
         case .keysImport: action = "keys/import/action"
@@ -125,28 +145,31 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     /// Data actions reach what is stored in a vault; management actions never do.
     package var isDataAction: Bool {
         switch self {
-        case .secretsGet, .secretsReadMetadata, .secretsSet, .secretsUpdate, .secretsDelete, .secretsBackup,
-            .secretsRestore,
-            .secretsRecover, .secretsPurge, .keysRead, .keysReadDeleted, .keysCreate, .keysImport, .keysUpdate,
-            .keysDelete, .keysRecover, .keysPurge, .keysBackup, .keysRestore, .keysEncrypt, .keysDecrypt, .keysSign,
-            .keysVerify, .keysWrap, .keysUnwrap, .keysRotate, .keyRotationPoliciesRead, .keyRotationPoliciesWrite,
-            .keysRelease, .randomBytes, .localAssignmentsRead, .localAssignmentsWrite, .localAssignmentsDelete,
-            .localDefinitionsRead, .certificatesRead, .certificatesCreate, .certificatesImport, .certificatesUpdate,
-            .certificatesDelete, .certificatesRecover, .certificatesPurge, .certificatesBackup, .certificatesRestore,
-            .certificateContactsWrite, .certificateIssuersRead, .certificateIssuersWrite, .certificateIssuersDelete,
-            .authoritiesIssue, .authoritiesRevoke:
-            true
-        case .vaultsRead, .poolsRead, .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete,
-            .applicationsRead, .applicationsWrite,
-            .applicationsDelete, .auditRead, .barrierRotate, .backupKeysExport, .backupKeysImport:
+        case .vaultsRead, .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .deletedVaultsRead, .deletedVaultsPurge,
+            .poolsRead, .poolsWrite, .poolsDelete, .deletedPoolsRead, .deletedPoolsPurge, .resourceGroupsWrite,
+            .resourceGroupsDelete, .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete,
+            .applicationsRead, .applicationsWrite, .applicationsDelete, .auditRead, .barrierRotate, .backupKeysExport,
+            .backupKeysImport:
             false
+        case .secretsGet, .secretsReadMetadata, .secretsReadDeleted, .secretsSet, .secretsUpdate, .secretsDelete,
+            .secretsBackup, .secretsRestore, .secretsRecover, .secretsPurge, .keysRead, .keysList, .keysReadDeleted,
+            .keysCreate, .keysImport, .keysUpdate, .keysDelete, .keysRecover, .keysPurge, .keysBackup, .keysRestore,
+            .keysEncrypt, .keysDecrypt, .keysSign, .keysVerify, .keysWrap, .keysUnwrap, .keysRotate,
+            .keyRotationPoliciesRead, .keyRotationPoliciesWrite, .keysRelease, .randomBytes, .localAssignmentsRead,
+            .localAssignmentsWrite, .localAssignmentsDelete, .localDefinitionsRead, .certificatesRead,
+            .certificatesList, .certificatesCreate, .certificatesPendingUpdate, .certificatesPendingDelete,
+            .certificatesImport, .certificatesUpdate, .certificatesDelete, .certificatesRecover, .certificatesPurge,
+            .certificatesBackup, .certificatesRestore, .certificateContactsWrite, .certificateIssuersRead,
+            .certificateIssuersList, .certificateIssuersWrite, .certificateIssuersDelete, .authoritiesIssue,
+            .authoritiesRevoke:
+            true
         }
     }
 }
 
 /// A set of permissions as bits, so that checking one costs an instruction.
 package struct PermissionSet: Hashable, Sendable {
-    private var bits: UInt64 = 0
+    private var bits: UInt128 = 0
 
     package init() {}
 
@@ -154,8 +177,8 @@ package struct PermissionSet: Hashable, Sendable {
         for permission in permissions { insert(permission) }
     }
 
-    package mutating func insert(_ permission: Permission) { bits |= 1 << UInt64(permission.rawValue) }
-    package func contains(_ permission: Permission) -> Bool { bits & (1 << UInt64(permission.rawValue)) != 0 }
+    package mutating func insert(_ permission: Permission) { bits |= 1 << UInt128(permission.rawValue) }
+    package func contains(_ permission: Permission) -> Bool { bits & (1 << UInt128(permission.rawValue)) != 0 }
     package mutating func formUnion(_ other: PermissionSet) { bits |= other.bits }
     package var isEmpty: Bool { bits == 0 }
 }

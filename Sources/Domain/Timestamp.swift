@@ -137,3 +137,15 @@ extension Timestamp {
         nanoseconds = seconds * 1_000_000_000 + fraction
     }
 }
+
+extension Timestamp: Codable {
+    /// As nanoseconds.
+    package init(from decoder: any Decoder) throws {
+        self.init(nanoseconds: try decoder.singleValueContainer().decode(Int64.self))
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(nanoseconds)
+    }
+}

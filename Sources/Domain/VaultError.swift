@@ -30,6 +30,10 @@ package struct VaultError: Error, Sendable {
         case authorizationFailed
         /// The caller may, but the state of the vault forbids it (purge protection).
         case forbiddenByVault
+        /// No access policy of the vault gives the permission.
+        case accessDenied
+        /// The caller's address, or the way it came, is not allowed for the vault.
+        case forbiddenByFirewall, forbiddenByConnection
         /// A value was asked of a disabled secret.
         case secretDisabled
         case secretNotFound
@@ -41,6 +45,9 @@ package struct VaultError: Error, Sendable {
         /// A certificate is being made: nothing else may be made under its name meanwhile.
         case pendingInProgress
         case vaultNotFound
+        /// On the management plane: a name that cannot be a vault's, one that is taken, or one that a deleted vault holds.
+        case vaultNameNotValid, vaultAlreadyExists, vaultIsDeleted
+        case resourceGroupNotFound
         /// The host name belongs to nothing served here.
         case hostNotFound
         /// No such path on this host.

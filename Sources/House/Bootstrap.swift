@@ -127,6 +127,11 @@ struct Bootstrap {
     /// Makes the vaults of the configuration that are not there, each with a data key of its own.
     func ensureVaults(_ table: VaultTable) async throws {
         for wanted in configuration.vaults {
+            if table.vault(wanted.name, wanted.service) == nil, table.entry(wanted.name, wanted.service) != nil {
+                configuration.world.log(
+                    "vaults: '\(wanted.name)' of the configuration is deleted and stays so; recover or purge it")
+                continue
+            }
             if let vault = table.vault(wanted.name, wanted.service) {
                 try await bring(vault, to: wanted, in: table)
                 continue
@@ -161,25 +166,27 @@ struct Bootstrap {
                     "the retention of vault '\(vault.name)' is \(vault.retentionDays) days and cannot be changed after creation"
             )
         }
-        guard wanted.isPurgeProtected || !vault.isPurgeProtected else {
-            throw HouseError(text: "the purge protection of vault '\(vault.name)' cannot be lifted")
+        // Either may have been raised since, by Azure Resource Manager.
+        if vault.isPurgeProtected, !wanted.isPurgeProtected {
+            configuration.world.log("vaults: the purge protection of '\(vault.name)' cannot be lifted and stays")
         }
-        guard wanted.sku == .premium || vault.sku == .standard else {
-            throw HouseError(text: "the SKU of vault '\(vault.name)' is premium and cannot be lowered")
+        if vault.sku == .premium, wanted.sku == .standard {
+            configuration.world.log("vaults: the SKU of '\(vault.name)' is premium, cannot be lowered and stays")
         }
-        guard wanted.isPurgeProtected != vault.isPurgeProtected || wanted.sku != vault.sku else { return }
-        try await put(vault, sku: wanted.sku, isPurgeProtected: wanted.isPurgeProtected, in: table)
+        let isPurgeProtected = wanted.isPurgeProtected || vault.isPurgeProtected
+        let sku = vault.sku == .premium ? Vault.SKU.premium : wanted.sku
+        guard isPurgeProtected != vault.isPurgeProtected || sku != vault.sku else { return }
+        try await put(vault, sku: sku, isPurgeProtected: isPurgeProtected, in: table)
     }
 
     private func put(_ vault: Vault, sku: Vault.SKU, isPurgeProtected: Bool, in table: VaultTable) async throws {
-        let settings = VaultTable.Settings(
-            name: vault.name, service: vault.service, sku: sku, resourceGroup: vault.resourceGroup,
-            location: vault.location,
-            retentionDays: vault.retentionDays, isPurgeProtected: isPurgeProtected)
+        guard var settings = table.entry(vault.name, vault.service)?.settings else { return }
+        settings.set(sku: sku, isPurgeProtected: isPurgeProtected)
+        let changed = settings
         try await commit("VaultPatch", nil) { transaction throws(VaultError) in
-            try VaultTable.put(settings, in: transaction)
+            try VaultTable.put(changed, in: transaction)
         }
-        table.publish(settings)
+        table.publish(changed)
     }
 
     private func commit(

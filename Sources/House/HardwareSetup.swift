@@ -26,6 +26,8 @@ struct HardwareSetup: Sendable {
         pool = WorkPool(name: "hsm", threads: token.configuration.sessions, capacity: 1_024)
     }
 
+    func remove(_ ids: Set<[UInt8]>) throws(CryptoError) { try provider.remove(ids) }
+
     /// Finds objects that no record speaks of and removes them, beside the work of the server. What is made meanwhile is not looked
     /// at.
     func removeOrphans(

@@ -106,7 +106,9 @@ package final class House: Sendable {
             let pool = WorkPool(name: "slow-work", threads: 2, capacity: 256)
             self.pool = pool
             let clients = try ClientAuthentication(directory: directory, engine: engine, pool: pool)
-            let paging = Paging(key: try await bootstrap.pagingKey(), engine: engine)
+            // One key signs what the server hands out to be shown to it again: page tokens and names of operations.
+            let operationKey = try await bootstrap.pagingKey()
+            let paging = Paging(key: operationKey, engine: engine)
             let generation = WorkPool(name: "key-generation", threads: 2, capacity: 64, niceness: 10)
             self.generation = generation
             let software = try OpenSSLProvider(engine)
@@ -149,6 +151,17 @@ package final class House: Sendable {
                 authority: authority, subscription: instance.subscription, access: access, directory: directory,
                 keyring: keyring,
                 backupKeys: backupKeys, engine: engine, pool: pool, vaults: vaults,
+                resourceGroups: try ResourceGroupTable(loadingFrom: reader),
+                hardware: .init(
+                    versions: { vault, reader throws(VaultError) in
+                        try Keys.hardwareVersions(in: vault, reader) + Certificates.pendingVersions(in: vault, reader)
+                    },
+                    remove: { ids throws(VaultError) in
+                        guard let hardware, !ids.isEmpty else { return }
+                        do throws(CryptoError) { try hardware.remove(ids) } catch {
+                            throw .unavailable("Objects of the token cannot be removed.", cause: "\(error)")
+                        }
+                    }), allowsPrivateAddresses: configuration.allowsPrivateAddresses, operationKey: operationKey,
                 audit: .init(
                     makeReader: { () throws(VaultError) in try Self.reader(store, keyring) },
                     witnessed: { () throws(VaultError) in try Self.witnessed(checkpointFile) },
@@ -180,7 +193,7 @@ package final class House: Sendable {
                 known: { () throws(VaultError) in
                     let reader = try Self.reader(store, keyring)
                     var known: Set<[UInt8]> = []
-                    for vault in vaults.all {
+                    for vault in vaults.recoverable {
                         known.formUnion(try Keys.hardwareVersions(in: vault, reader))
                         known.formUnion(try Certificates.pendingVersions(in: vault, reader))
                     }

@@ -22,6 +22,8 @@ package struct HouseConfiguration: Sendable {
     package var subscription: GUID?
     /// Vaults to make when they are not there yet.
     package var vaults: [VaultSettings] = []
+    /// Network rules of vaults may name addresses for private use (RFC 1918), which the reference service refuses.
+    package var allowsPrivateAddresses = false
     package var limits = HTTPLimits()
     package var storage = SQLiteStore.Options()
     package var committer = Committer.Options()

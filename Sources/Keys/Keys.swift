@@ -63,9 +63,9 @@ extension Keys {
                 run: update),
             Operation(
                 "KeyDelete", .delete, on: hosts, name, requires: .permission(.keysDelete), since: since, run: delete),
-            Operation("KeyList", .get, on: hosts, "/keys", requires: .permission(.keysRead), since: since, run: list),
+            Operation("KeyList", .get, on: hosts, "/keys", requires: .permission(.keysList), since: since, run: list),
             Operation(
-                "KeyListVersions", .get, on: hosts, name + "/versions", requires: .permission(.keysRead), since: since,
+                "KeyListVersions", .get, on: hosts, name + "/versions", requires: .permission(.keysList), since: since,
                 run: listVersions),
             Operation(
                 "KeyListDeleted", .get, on: hosts, "/deletedkeys", requires: .permission(.keysReadDeleted),

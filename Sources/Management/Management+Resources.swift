@@ -25,12 +25,6 @@ extension Management {
             Operation(
                 "LocationList", .get, on: .management, subscription + "/locations", requires: known, run: listLocations),
             Operation(
-                "ResourceGroupList", .get, on: .management, subscription + "/resourcegroups", requires: known,
-                run: listGroups),
-            Operation(
-                "ResourceGroupGet", .get, on: .management, subscription + "/resourcegroups/{group}", requires: known,
-                run: getGroup),
-            Operation(
                 "ProviderList", .get, on: .management, subscription + "/providers", requires: known, run: listProviders),
             Operation(
                 "ProviderGet", .get, on: .management, subscription + "/providers/{provider}", requires: known,
@@ -195,17 +189,7 @@ extension Management {
         writer.member("authorizationSource", "RoleBased")
     }
 
-    // MARK: Groups and providers
-
-    /// Those that have vaults or pools.
-    private var groups: [(name: String, location: String)] {
-        var found: [(name: String, location: String)] = []
-        for vault in vaults.all
-        where !found.contains(where: { $0.name.lowercased() == vault.resourceGroup.lowercased() }) {
-            found.append((vault.resourceGroup, vault.location))
-        }
-        return found.sorted { $0.name.lowercased() < $1.name.lowercased() }
-    }
+    // MARK: Places and providers
 
     func listLocations(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
         try requireOwn(input)
@@ -220,28 +204,6 @@ extension Management {
                 }
             }
         })
-    }
-
-    private func write(_ group: (name: String, location: String), to writer: inout JSONWriter) {
-        writer.member("id", "/subscriptions/\(subscription)/resourceGroups/\(group.name)")
-        writer.member("name", group.name)
-        writer.member("type", "Microsoft.Resources/resourceGroups")
-        writer.member("location", group.location)
-        writer.object("properties") { $0.member("provisioningState", "Succeeded") }
-    }
-
-    func listGroups(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        try requireOwn(input)
-        return JSONOutput.list({ list in for group in groups { list.object { write(group, to: &$0) } } })
-    }
-
-    func getGroup(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        try requireOwn(input)
-        let wanted = input.group ?? ""
-        guard let group = groups.first(where: { $0.name.lowercased() == wanted.lowercased() }) else {
-            throw VaultError(.resourceNotFound, "Resource group '\(wanted.prefix(90))' could not be found.")
-        }
-        return JSONOutput { write(group, to: &$0) }
     }
 
     func listProviders(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
@@ -259,18 +221,20 @@ extension Management {
         return JSONOutput { writeProvider(to: &$0) }
     }
 
+    private static let providerVersions = [APIVersion.management, "2024-11-01", "2023-07-01", "2022-07-01"]
+
     private func writeProvider(to writer: inout JSONWriter) {
         let locations = Set(vaults.all.map(\.location)).sorted()
         writer.member("id", "/subscriptions/\(subscription)/providers/Microsoft.KeyVault")
         writer.member("namespace", "Microsoft.KeyVault")
         writer.member("registrationState", "Registered")
         writer.array("resourceTypes") { list in
-            for type in ["vaults", "managedHSMs"] {
+            for type in ["vaults", "managedHSMs", "deletedVaults"] {
                 list.object { entry in
                     entry.member("resourceType", type)
                     entry.array("locations") { list in for location in locations { list.string(location) } }
                     entry.array("apiVersions") { list in
-                        for version in ["2026-02-01", "2024-11-01", "2023-07-01", "2022-07-01"] { list.string(version) }
+                        for version in Self.providerVersions { list.string(version) }
                     }
                 }
             }
@@ -290,7 +254,7 @@ extension Management {
                     entry.member("name", vault.name.description)
                     entry.member("type", Self.type(of: vault))
                     entry.member("location", vault.location)
-                    entry.object("tags") { _ in }
+                    entry.object("tags") { Self.write(vault.tags, to: &$0) }
                 }
             }
         })

@@ -3,7 +3,7 @@ import Domain
 import Identity
 import Operations
 
-/// Vaults and pools as resources of Azure Resource Manager: what is there, and which names are free. They are made by the configuration.
+/// Vaults and pools as resources of Azure Resource Manager: what is there, and which names are free.
 ///
 /// - Source: Azure REST "Vaults" and "Managed Hsms", api-versions to 2026-02-01.
 extension Management {
@@ -98,37 +98,72 @@ extension Management {
 
     func getVault(_ input: NamedResource, _ call: Call) async throws(VaultError) -> JSONOutput {
         let vault = try find(.vault, input)
-        return JSONOutput { writeVault(vault, to: &$0) }
+        guard let entry = vaults.entry(vault.name, .vault) else { throw .internal("a vault is gone") }
+        return JSONOutput { writeVault(entry, to: &$0) }
     }
 
     func listVaults(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        let seen = try resources(.vault, input, call)
-        return JSONOutput.list({ list in for vault in seen { list.object { writeVault(vault, to: &$0) } } })
+        let seen = try resources(.vault, input, call).compactMap { vaults.entry($0.name, .vault) }
+        return JSONOutput.list({ list in for entry in seen { list.object { writeVault(entry, to: &$0) } } })
     }
 
-    private func writeVault(_ vault: Vault, to writer: inout JSONWriter) {
+    func writeVault(_ entry: VaultTable.Entry, to writer: inout JSONWriter) {
+        let (vault, settings) = (entry.vault, entry.settings)
         writer.member("id", Self.identifier(of: vault))
         writer.member("name", vault.name.description)
         writer.member("type", Self.vaultType)
         writer.member("location", vault.location)
-        writer.object("tags") { _ in }
+        writer.object("tags") { Self.write(vault.tags, to: &$0) }
+        if let created = settings.created { writeChanges(created, settings.modified ?? created, to: &writer) }
         writer.object("properties") { properties in
             properties.object("sku") { sku in
                 sku.member("family", "A")
-                sku.member("name", vault.sku.rawValue)
+                sku.member("name", settings.skuName ?? vault.sku.rawValue)
             }
             properties.member("tenantId", authority.tenant)
-            properties.array("accessPolicies") { _ in }
-            properties.member("enabledForDeployment", false)
-            properties.member("enabledForDiskEncryption", false)
-            properties.member("enabledForTemplateDeployment", false)
+            if let network = vault.network { write(network, to: &properties) }
+            writePolicies(settings.policies ?? [], to: &properties)
+            properties.member("enabledForDeployment", settings.deployment?.virtualMachines ?? false)
+            properties.member("enabledForDiskEncryption", settings.deployment?.diskEncryption ?? false)
+            properties.member("enabledForTemplateDeployment", settings.deployment?.templates ?? false)
             properties.member("enableSoftDelete", true)
             properties.member("softDeleteRetentionInDays", vault.retentionDays)
-            properties.member("enableRbacAuthorization", true)
+            properties.member("enableRbacAuthorization", settings.usesPolicies != true)
             if vault.isPurgeProtected { properties.member("enablePurgeProtection", true) }
             properties.member("vaultUri", "https://\(vault.authority)/")
             properties.member("provisioningState", "Succeeded")
-            properties.member("publicNetworkAccess", "Enabled")
+            properties.member("publicNetworkAccess", vault.isPublic ? "Enabled" : "Disabled")
+        }
+    }
+
+    private func writeChanges(
+        _ created: VaultTable.Settings.Change, _ modified: VaultTable.Settings.Change, to writer: inout JSONWriter
+    ) {
+        writer.object("systemData") { data in
+            data.member("createdBy", created.by)
+            data.member("createdByType", created.isUser ? "User" : "Application")
+            data.member("createdAt", created.at.iso8601)
+            data.member("lastModifiedBy", modified.by)
+            data.member("lastModifiedByType", modified.isUser ? "User" : "Application")
+            data.member("lastModifiedAt", modified.at.iso8601)
+        }
+    }
+
+    private func write(_ network: NetworkRules, to writer: inout JSONWriter) {
+        writer.object("networkAcls") { acls in
+            acls.member("bypass", network.bypass.rawValue)
+            acls.member("defaultAction", network.defaultAction.rawValue)
+            acls.array("ipRules") { list in
+                for address in network.addresses { list.object { $0.member("value", address.text) } }
+            }
+            acls.array("virtualNetworkRules") { list in
+                for subnet in network.subnets {
+                    list.object { rule in
+                        rule.member("id", subnet)
+                        rule.member("ignoreMissingVnetServiceEndpoint", true)
+                    }
+                }
+            }
         }
     }
 
@@ -160,7 +195,7 @@ extension Management {
             sku.member("family", "B")
             sku.member("name", "Standard_B1")
         }
-        writer.object("tags") { _ in }
+        writer.object("tags") { Self.write(pool.tags, to: &$0) }
         writer.object("properties") { properties in
             properties.member("tenantId", authority.tenant)
             properties.member("hsmUri", "https://\(pool.authority)/")
@@ -203,7 +238,7 @@ extension Management {
     private func check(_ input: NameInput, _ service: Vault.Service, _ noun: String) throws(VaultError) -> JSONOutput {
         try requireOwn(input.place)
         let name = VaultName(input.name)
-        let isTaken = name.map { vaults.vault($0, service) != nil } ?? false
+        let isTaken = name.map { vaults.entry($0, service) != nil } ?? false
         return JSONOutput { answer in
             answer.member("nameAvailable", name != nil && !isTaken)
             if name == nil {
@@ -214,7 +249,10 @@ extension Management {
                 )
             } else if isTaken {
                 answer.member("reason", "AlreadyExists")
-                answer.member("message", "The \(noun) name '\(input.name)' is already in use.")
+                answer.member(
+                    "message",
+                    "The \(noun) name '\(input.name)' is already in use, possibly by one that was deleted and can be recovered."
+                )
             }
         }
     }

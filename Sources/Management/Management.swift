@@ -20,10 +20,29 @@ package struct Management: Sendable {
     let engine: CryptoEngine
     let pool: WorkPool
     let vaults: VaultTable
+    let resourceGroups: ResourceGroupTable
+    let hardware: Hardware
+    /// Network rules may name addresses for private use.
+    let allowsPrivateAddresses: Bool
+    /// Signs the names of operations that go on after their answer.
+    let operationKey: SensitiveBytes
     let audit: AuditAccess
     let kek: KEKHolder
     /// Wraps a key by the hardware security module; nil without one.
     let sealByToken: (@Sendable (SensitiveBytes) throws(CryptoError) -> [UInt8])?
+
+    /// What a purged vault leaves in the hardware security module.
+    package struct Hardware: Sendable {
+        let versions: @Sendable (Vault, any RecordReader) throws(VaultError) -> [[UInt8]]
+        let remove: @Sendable (Set<[UInt8]>) throws(VaultError) -> Void
+
+        package init(
+            versions: @escaping @Sendable (Vault, any RecordReader) throws(VaultError) -> [[UInt8]],
+            remove: @escaping @Sendable (Set<[UInt8]>) throws(VaultError) -> Void
+        ) {
+            (self.versions, self.remove) = (versions, remove)
+        }
+    }
 
     /// How the log is read while the server runs.
     package struct AuditAccess: Sendable {
@@ -41,7 +60,9 @@ package struct Management: Sendable {
 
     package init(
         authority: Authority, subscription: GUID, access: AccessControl, directory: Directory, keyring: Keyring,
-        backupKeys: BackupKeys, engine: CryptoEngine, pool: WorkPool, vaults: VaultTable, audit: AuditAccess,
+        backupKeys: BackupKeys, engine: CryptoEngine, pool: WorkPool, vaults: VaultTable,
+        resourceGroups: ResourceGroupTable, hardware: Hardware, allowsPrivateAddresses: Bool,
+        operationKey: SensitiveBytes, audit: AuditAccess,
         kek: SensitiveBytes, sealByToken: (@Sendable (SensitiveBytes) throws(CryptoError) -> [UInt8])? = nil
     ) {
         self.authority = authority
@@ -53,13 +74,18 @@ package struct Management: Sendable {
         self.engine = engine
         self.pool = pool
         self.vaults = vaults
+        self.resourceGroups = resourceGroups
+        self.hardware = hardware
+        self.allowsPrivateAddresses = allowsPrivateAddresses
+        self.operationKey = operationKey
         self.audit = audit
         self.kek = KEKHolder(kek)
         self.sealByToken = sealByToken
     }
 
     package var operations: [any AnyOperation] {
-        resourceOperations + vaultOperations + roleAssignmentOperations + roleDefinitionOperations + poolRoleOperations
+        resourceOperations + resourceGroupOperations + vaultOperations + vaultLifecycleOperations
+            + deletedVaultOperations + roleAssignmentOperations + roleDefinitionOperations + poolRoleOperations
             + applicationOperations
             + auditOperations + keyOperations
     }

@@ -1,3 +1,4 @@
+import Access
 package import Barrier
 package import Domain
 import FoundationEssentials
@@ -7,91 +8,112 @@ import Synchronization
 
 /// The vaults of this server: settings on disk, and a picture of them for the path of a request.
 package final class VaultTable: Sendable {
-    package struct Settings: Sendable, Codable {
-        var format = 1
-        package let name: String
-        package let resourceGroup: String
-        package let location: String
-        package let retentionDays: Int
-        package let isPurgeProtected: Bool
-        /// Absent in records of earlier versions: a vault.
-        let service: Vault.Service?
-        /// Absent in records of earlier versions: standard.
-        let sku: Vault.SKU?
-
-        package init(
-            name: VaultName, service: Vault.Service = .vault, sku: Vault.SKU = .standard, resourceGroup: String,
-            location: String, retentionDays: Int, isPurgeProtected: Bool
-        ) {
-            self.name = name.description
-            self.resourceGroup = resourceGroup
-            self.location = location
-            self.retentionDays = retentionDays
-            self.isPurgeProtected = isPurgeProtected
-            self.service = service
-            self.sku = sku
-        }
-
-        var key: VaultTable.Name? {
-            VaultName(name).map { VaultTable.Name(name: $0, service: service ?? .vault) }
-        }
-    }
-
     /// Vaults and pools have names of their own each.
     struct Name: Hashable, Sendable {
         let name: VaultName
         let service: Vault.Service
+
+        var key: String { (service == .vault ? "management/vault/" : "management/pool/") + name.description }
     }
 
-    private static let prefixes: [(service: Vault.Service, prefix: String)] = [
-        (.vault, "management/vault/"), (.managedHSM, "management/pool/"),
-    ]
+    /// A vault as it is kept, and as a request needs it.
+    package struct Entry: Sendable {
+        package let settings: Settings
+        package let vault: Vault
+    }
+
+    private static let prefixes = ["management/vault/", "management/pool/"]
     private let subscription: GUID
     /// Suffix and port, as they stand behind `<vault>.vault.`.
     private let suffix: String
-    private let current: Mutex<[Name: Vault]>
+    private let current: Mutex<[Name: Entry]>
 
     package init(loadingFrom reader: any RecordReader, subscription: GUID, suffix: String) throws(VaultError) {
         self.subscription = subscription
         self.suffix = suffix
-        var vaults: [Name: Vault] = [:]
-        for (service, prefix) in Self.prefixes {
+        var vaults: [Name: Entry] = [:]
+        for prefix in Self.prefixes {
             for entry in try reader.records(in: KeyRange(prefix: prefix), limit: .max) {
-                guard let settings = try? JSONDecoder().decode(Settings.self, from: Data(entry.value)),
-                    settings.format == 1,
-                    let name = settings.key, name.service == service
-                else { throw .integrity(record: entry.key) }
-                vaults[name] = Self.vault(name.name, settings, subscription, suffix)
+                let settings = try Self.decode(entry.value, at: entry.key)
+                guard let name = settings.key, name.key == entry.key else { throw .integrity(record: entry.key) }
+                vaults[name] = Self.entry(settings, name, subscription, suffix)
             }
         }
         current = Mutex(vaults)
     }
 
+    /// Nil for one that is deleted.
     package func vault(_ name: VaultName, _ service: Vault.Service = .vault) -> Vault? {
+        current.withLock { current in
+            current[Name(name: name, service: service)].flatMap { $0.settings.deleted == nil ? $0.vault : nil }
+        }
+    }
+
+    /// Deleted or not.
+    package func entry(_ name: VaultName, _ service: Vault.Service) -> Entry? {
         current.withLock { $0[Name(name: name, service: service)] }
     }
 
-    package var all: [Vault] { current.withLock { $0.values.sorted { $0.authority < $1.authority } } }
+    /// Those that are not deleted.
+    package var all: [Vault] { entries.filter { $0.settings.deleted == nil }.map(\.vault) }
+
+    /// Deleted ones too, as long as something of them can be had back.
+    package var recoverable: [Vault] { entries.filter { $0.settings.purge == nil }.map(\.vault) }
+
+    var entries: [Entry] { current.withLock { $0.values.sorted { $0.vault.authority < $1.vault.authority } } }
+
+    // MARK: Changes
+
+    static func settings(_ name: Name, in reader: any RecordReader) throws(VaultError) -> Settings? {
+        guard let bytes = try reader.record(at: name.key) else { return nil }
+        return try decode(bytes, at: name.key)
+    }
 
     package static func put(_ settings: Settings, in transaction: Transaction) throws(VaultError) {
-        guard let bytes = try? JSONEncoder().encode(settings),
-            let prefix = prefixes.first(where: { $0.service == settings.service ?? .vault })?.prefix
-        else { throw .internal("a vault could not be encoded") }
-        try transaction.put(Array(bytes), at: prefix + settings.name, in: .system)
+        guard let bytes = try? JSONEncoder().encode(settings), let name = settings.key else {
+            throw .internal("a vault could not be encoded")
+        }
+        try transaction.put(Array(bytes), at: name.key, in: .system)
+    }
+
+    static func remove(_ name: Name, in transaction: Transaction) throws(VaultError) {
+        try transaction.remove(name.key)
+    }
+
+    /// Takes one vault anew from the store after a commit. Reading under the lock makes the last of several concurrent changes win,
+    /// whatever order they arrive in.
+    ///
+    /// - Parameter committed: what the commit wrote; taken when it cannot be read just then, since what is durable must not be
+    ///   answered as refused.
+    func reload(_ name: Name, from reader: any RecordReader, committed: Settings?) {
+        current.withLock { current in
+            var stored = committed
+            do { stored = try Self.settings(name, in: reader) } catch {}
+            current[name] = stored.map { Self.entry($0, name, subscription, suffix) }
+        }
     }
 
     package func publish(_ settings: Settings) {
         guard let name = settings.key else { return }
-        let vault = Self.vault(name.name, settings, subscription, suffix)
-        current.withLock { $0[name] = vault }
+        current.withLock { $0[name] = Self.entry(settings, name, subscription, suffix) }
     }
 
-    private static func vault(_ name: VaultName, _ settings: Settings, _ subscription: GUID, _ suffix: String) -> Vault
-    {
-        Vault(
-            name: name, service: settings.service ?? .vault, sku: settings.sku ?? .standard,
-            subscription: subscription, resourceGroup: settings.resourceGroup, location: settings.location,
-            retentionDays: settings.retentionDays, isPurgeProtected: settings.isPurgeProtected,
-            authority: "\(name).\(settings.service == .managedHSM ? "managedhsm" : "vault").\(suffix)")
+    private static func decode(_ bytes: [UInt8], at key: String) throws(VaultError) -> Settings {
+        guard let settings = try? JSONDecoder().decode(Settings.self, from: Data(bytes)), settings.format == 1 else {
+            throw .integrity(record: key)
+        }
+        return settings
+    }
+
+    private static func entry(_ settings: Settings, _ name: Name, _ subscription: GUID, _ suffix: String) -> Entry {
+        let vault = Vault(
+            name: name.name, service: name.service, sku: settings.sku ?? .standard, subscription: subscription,
+            resourceGroup: settings.resourceGroup, location: settings.location, retentionDays: settings.retentionDays,
+            isPurgeProtected: settings.isPurgeProtected,
+            authority: "\(name.name).\(name.service == .managedHSM ? "managedhsm" : "vault").\(suffix)",
+            tags: settings.tags ?? [:],
+            policies: settings.usesPolicies == true ? AccessPolicies(settings.policies ?? []) : nil,
+            isPublic: settings.isClosedToPublic != true, network: settings.network)
+        return Entry(settings: settings, vault: vault)
     }
 }

@@ -151,11 +151,18 @@ final class Trail: @unchecked Sendable {
 }
 
 extension VaultError {
-    /// The service's text for a vault under RBAC where nothing grants the action.
+    /// The service's texts for a vault where no access policy, or no role, gives the permission.
     static func notGranted(
         _ permission: Permission, to principal: Principal, on vault: Vault,
         object: (name: ObjectName, collection: String)?
     ) -> VaultError {
+        if vault.scopes.policies != nil, let missing = permission.policyPermissions.first {
+            return VaultError(
+                .accessDenied,
+                "The user, group or application '\(principal.callerText)' does not have \(missing.group.rawValue) \(missing.name) "
+                    + "permission on key vault '\(vault.name);location=\(vault.location)'. For help resolving this issue, please see "
+                    + "https://go.microsoft.com/fwlink/?linkid=2125287")
+        }
         var resource = vault.scopes.vault.key
         if let object { resource += "/\(object.collection)/\(object.name.key)" }
         let action = vault.service == .managedHSM ? permission.poolAction ?? permission.action : permission.action

@@ -96,6 +96,7 @@ package final class Dispatcher: Sendable {
         let trail = Trail(event: event(request, id, now, .operation(declared, [])), successStatus: declared.status)
         trail.event.principal = principal
         let vault = duty.vault.flatMap { vaults($0, duty.service) }
+        if duty.vault != nil, vault == nil { return try await sleep(duty, on: lane) }
         trail.event.resourceID = vault?.scopes.vault.description ?? trail.event.resourceID
         do throws(VaultError) {
             guard let permission = declared.requirement.permission,
@@ -118,6 +119,15 @@ package final class Dispatcher: Sendable {
                 return records
             }
             throw error
+        }
+    }
+
+    /// Lets a duty of a vault that is deleted wait: the vault may be recovered.
+    private func sleep(_ duty: Duty, on lane: Lane) async throws(VaultError) {
+        let later = clock() + .seconds(600)
+        try await remember(on: lane) { transaction throws(VaultError) in
+            try duty.cancel(in: transaction)
+            try duty.moved(to: later).schedule(in: transaction)
         }
     }
 
@@ -200,6 +210,8 @@ package final class Dispatcher: Sendable {
             trail.event.principal = principal
         }
         let vault = try hostedVault(host, request)
+        // From where?
+        try vault?.requireReachable(from: request.peer, by: principal)
         // What do they want?
         let (operation, parameters) = try matched.found(request)
         let version = try apiVersion(request, operation)

@@ -66,13 +66,36 @@ package struct Duty: Sendable, Hashable {
 
     package func cancel(in transaction: Transaction) throws(VaultError) { try transaction.remove(key) }
 
-    /// Moves a duty that failed to a later time.
-    package func postponed(to time: Timestamp) -> Duty {
+    /// The same at another time.
+    package func moved(to time: Timestamp) -> Duty {
         var duty = Duty(
             due: time, id: id, operation: operation, vault: vault, service: service, parameters: parameters,
             party: party)
+        duty.failures = failures
+        return duty
+    }
+
+    /// Moves a duty that failed to a later time.
+    package func postponed(to time: Timestamp) -> Duty {
+        var duty = moved(to: time)
         duty.failures = failures + 1
         return duty
+    }
+
+    /// Removes every duty that concerns a vault or a pool.
+    package static func cancelAll(of vault: VaultName, _ service: Vault.Service, in transaction: Transaction)
+        throws(VaultError)
+    {
+        var after = prefix
+        while true {
+            let entries = try transaction.records(in: KeyRange(prefix: prefix, after: after), limit: 1_000)
+            guard let last = entries.last else { return }
+            for entry in entries {
+                let duty = try Duty(entry.value, entry.key)
+                if duty.vault == vault, duty.service == service { try duty.cancel(in: transaction) }
+            }
+            after = last.key
+        }
     }
 
     /// What is due at `now`, oldest first, and the keys of records that do not open: one of those must not hide the others.

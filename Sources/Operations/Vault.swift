@@ -16,6 +16,10 @@ package final class Vault: Sendable {
     package let location: String
     package let retentionDays: Int
     package let isPurgeProtected: Bool
+    package let tags: [String: String]
+    /// Whether it may be reached from outside a private endpoint.
+    package let isPublic: Bool
+    package let network: NetworkRules?
     /// Its host with the port that clients see; none for 443.
     package let authority: String
     /// `https://<authority>/secrets/`: what identifiers of secrets begin with.
@@ -30,7 +34,8 @@ package final class Vault: Sendable {
         name: VaultName, service: Service = .vault, sku: SKU = .standard, subscription: GUID, resourceGroup: String,
         location: String, retentionDays: Int,
         isPurgeProtected: Bool,
-        authority: String
+        authority: String, tags: [String: String] = [:], policies: AccessPolicies? = nil, isPublic: Bool = true,
+        network: NetworkRules? = nil
     ) {
         self.name = name
         self.service = service
@@ -41,17 +46,24 @@ package final class Vault: Sendable {
         self.retentionDays = retentionDays
         self.isPurgeProtected = isPurgeProtected
         self.authority = authority
+        self.tags = tags
+        self.isPublic = isPublic
+        self.network = network
         secretsURL = "https://\(authority)/secrets/"
         keysURL = "https://\(authority)/keys/"
         switch service {
         case .vault:
             keyPrefix = "vault/\(name)/"
-            scopes = ScopeChain(vault: name, group: resourceGroup, subscription: subscription)
+            scopes = ScopeChain(
+                vault: name, group: resourceGroup, subscription: subscription, policies: policies)
         case .managedHSM:
             keyPrefix = "pool/\(name)/"
             scopes = ScopeChain(pool: name, group: resourceGroup, subscription: subscription)
         }
     }
+
+    /// Whether it may not be reached from everywhere.
+    var isRestricted: Bool { !isPublic || network != nil }
 
     /// Whose data keys seal its records.
     package var sealDomain: SealDomain {

@@ -54,7 +54,7 @@ extension Secrets {
                 since: .v7_0preview,
                 run: listDeleted),
             Operation(
-                "SecretGetDeleted", .get, deleted, requires: .permission(.secretsReadMetadata), since: .v7_0preview,
+                "SecretGetDeleted", .get, deleted, requires: .permission(.secretsReadDeleted), since: .v7_0preview,
                 run: getDeleted),
             Operation(
                 "SecretRecover", .post, deleted + "/recover", requires: .permission(.secretsRecover),

@@ -33,6 +33,7 @@ struct Settings: Sendable {
     var resourceGroup = "strongroom"
     var location = "local"
     var vaults: [HouseConfiguration.VaultSettings] = []
+    var allowsPrivateAddresses = false
     var auditDurability = "synced"
 
     /// The token of a hardware security module, and where its PIN comes from.
@@ -95,6 +96,7 @@ struct Settings: Sendable {
         resourceGroup = content.resourceGroup ?? resourceGroup
         location = content.location ?? location
         auditDurability = content.audit?.durability ?? auditDurability
+        allowsPrivateAddresses = content.network?.allowPrivateAddresses ?? false
         try override(with: environment)
         try validate()
         vaults = try Self.vaults(content.vaults ?? [], .vault) + Self.vaults(content.pools ?? [], .managedHSM)
@@ -242,6 +244,7 @@ struct Settings: Sendable {
         configuration.resourceGroup = resourceGroup
         configuration.location = location
         configuration.vaults = vaults
+        configuration.allowsPrivateAddresses = allowsPrivateAddresses
         configuration.attestationAuthorities = attestation
         configuration.publicAddress = pki?.address
         configuration.acmeDirectories = acme?.allowed ?? []
@@ -305,6 +308,9 @@ extension Settings {
         struct Crypto: Decodable {
             let fips: String?
         }
+        struct Network: Decodable {
+            let allowPrivateAddresses: Bool?
+        }
         struct Audit: Decodable {
             let durability: String?
         }
@@ -319,7 +325,8 @@ extension Settings {
             "pools.purgeProtection", "hsm", "hsm.module", "hsm.tokenLabel",
             "hsm.pin",
             "hsm.sessions", "attestation", "attestation.issuer", "attestation.keysURL", "attestation.caFile", "crypto",
-            "crypto.fips", "audit", "audit.durability", "pki", "pki.address", "pki.port", "notices", "notices.webhook",
+            "crypto.fips", "network", "network.allowPrivateAddresses", "audit", "audit.durability", "pki",
+            "pki.address", "pki.port", "notices", "notices.webhook",
             "notices.secret", "notices.caFile", "notices.mail", "notices.mail.server", "notices.mail.port",
             "notices.mail.security", "notices.mail.user", "notices.mail.password", "notices.mail.from",
             "notices.mail.caFile", "acme", "acme.directories", "acme.directories.url", "acme.directories.caFile",
@@ -340,6 +347,7 @@ extension Settings {
         let location: String?
         let vaults: [Vault]?
         let audit: Audit?
+        let network: Network?
         let pki: PKI?
         let notices: NoticeSettings?
         let acme: ACMEConfiguration?

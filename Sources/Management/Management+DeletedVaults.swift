@@ -1,0 +1,313 @@
+import Access
+import Barrier
+import Cryptography
+import Domain
+import FoundationEssentials
+import Identity
+import Operations
+import Store
+
+/// Deleted vaults: what can still be had back, and how it is lost for good.
+///
+/// A purge destroys the data keys of the vault, so that nothing of it opens any more, and then removes its records piece by piece. The
+/// name is free when the last one is gone.
+/// - Source: Azure REST "Vaults - Get Deleted", "Vaults - Purge Deleted", 2026-02-01.
+extension Management {
+    private static let provider = "/subscriptions/{subscription}/providers/Microsoft.KeyVault"
+
+    var deletedVaultOperations: [any AnyOperation] {
+        let item = Self.provider + "/locations/{location}/deletedVaults/{vault}"
+        return [
+            Operation(
+                "DeletedVaultList", .get, on: .management, Self.provider + "/deletedVaults",
+                requires: .perItem(.deletedVaultsRead), run: listDeletedVaults),
+            Operation(
+                "DeletedVaultGet", .get, on: .management, item, requires: .perItem(.deletedVaultsRead),
+                run: getDeletedVault),
+            Operation(
+                "VaultPurge", .post, on: .management, item + "/purge", requires: .perItem(.deletedVaultsPurge),
+                status: 202, run: purgeVault),
+            Operation(
+                "OperationResultGet", .get, on: .management,
+                Self.provider + "/locations/{location}/operationResults/{operation}",
+                requires: .perItem(.deletedVaultsRead), run: getOperationResult),
+            Operation(
+                scheduled: "VaultPurgeScheduled", requires: .deletedVaultsPurge, destroys: true, run: purgeIfDue),
+            Operation(scheduled: "VaultErase", requires: .deletedVaultsPurge, destroys: true, run: eraseVault),
+        ]
+    }
+
+    // MARK: Reading
+
+    struct DeletedVaultInput: OperationInput {
+        let place: SubscriptionInput
+        let location: String
+        let name: String
+
+        init(_ request: Request) throws(VaultError) {
+            place = try SubscriptionInput(request)
+            location = request.parameter("location") ?? ""
+            name = request.parameter("vault") ?? ""
+        }
+    }
+
+    func listDeletedVaults(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try requireOwn(input)
+        guard let principal = call.principal else { throw .internal("vaults were listed without a principal") }
+        let seen = vaults.entries.filter { entry in
+            entry.vault.service == .vault && entry.settings.deleted != nil && entry.settings.purge == nil
+                && call.lane.access.grant(.deletedVaultsRead, to: principal, at: entry.vault.scopes.vault) != nil
+        }
+        return JSONOutput.list { list in for entry in seen { list.object { writeDeleted(entry, to: &$0) } } }
+    }
+
+    private func deletedVault(_ input: DeletedVaultInput, _ permission: Permission, _ call: Call) throws(VaultError)
+        -> VaultTable.Entry
+    {
+        try requireOwn(input.place)
+        let entry = VaultName(input.name).flatMap { vaults.entry($0, .vault) }
+        guard let entry, entry.settings.deleted != nil, entry.settings.purge == nil,
+            try VaultBody.normalized(input.location) == entry.settings.location
+        else {
+            // Whether there is one is told to those only who may do the same everywhere.
+            try require(permission, at: .subscription(subscription), call)
+            throw VaultError(
+                .resourceNotFound,
+                "The deleted vault '\(input.name.prefix(64))' was not found in location '\(input.location.prefix(64))'."
+            )
+        }
+        try require(permission, at: entry.vault.scopes.vault, call)
+        return entry
+    }
+
+    func getDeletedVault(_ input: DeletedVaultInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        let entry = try deletedVault(input, .deletedVaultsRead, call)
+        return JSONOutput { writeDeleted(entry, to: &$0) }
+    }
+
+    private func writeDeleted(_ entry: VaultTable.Entry, to writer: inout JSONWriter) {
+        let settings = entry.settings
+        writer.member(
+            "id",
+            "/subscriptions/\(subscription)/providers/Microsoft.KeyVault/locations/\(settings.location)/deletedVaults/\(settings.name)"
+        )
+        writer.member("name", settings.name)
+        writer.member("type", "Microsoft.KeyVault/deletedVaults")
+        writer.object("properties") { properties in
+            properties.member("vaultId", Self.identifier(of: entry.vault))
+            properties.member("location", settings.location)
+            properties.object("tags") { Self.write(settings.tags ?? [:], to: &$0) }
+            if let deleted = settings.deleted, let purge = settings.scheduledPurge {
+                properties.member("deletionDate", Timestamp(epochSeconds: deleted.epochSeconds).iso8601)
+                properties.member("scheduledPurgeDate", Timestamp(epochSeconds: purge.epochSeconds).iso8601)
+            }
+            if settings.isPurgeProtected { properties.member("purgeProtectionEnabled", true) }
+        }
+    }
+
+    static func write(_ tags: [String: String], to writer: inout JSONWriter) {
+        for (name, value) in tags.sorted(by: { $0.key < $1.key }) { writer.member(named: name, value) }
+    }
+
+    // MARK: Recovery
+
+    /// Settings, policies and all objects come back; role assignments do not.
+    func recoverVault(_ input: VaultInput, _ name: VaultTable.Name, _ call: Call) async throws(VaultError) -> JSONOutput
+    {
+        let modified = try change(call)
+        guard let group = vaults.entry(name.name, name.service)?.settings.resourceGroup,
+            group.lowercased() == input.group.lowercased()
+        else { throw Self.isTaken(name.name) }
+        let recovered = try await call.commit { transaction throws(VaultError) in
+            guard var settings = try VaultTable.settings(name, in: transaction), settings.deleted != nil,
+                settings.purge == nil
+            else { throw VaultError(.vaultIsDeleted, "The vault '\(name.name)' is being purged.") }
+            try Self.purgeDuty(name, settings)?.cancel(in: transaction)
+            (settings.deleted, settings.modified) = (nil, modified)
+            try VaultTable.put(settings, in: transaction)
+            return settings
+        }
+        vaults.reload(name, from: call.lane.reader, committed: recovered)
+        guard let entry = vaults.entry(name.name, name.service) else { throw .internal("a recovered vault is gone") }
+        return JSONOutput { writeVault(entry, to: &$0) }
+    }
+
+    // MARK: Purge
+
+    /// The duty to purge a deleted vault when its retention has passed.
+    static func purgeDuty(_ name: VaultTable.Name, _ settings: VaultTable.Settings) -> Duty? {
+        settings.scheduledPurge.map { due in
+            Duty(
+                due: due, id: "purge-\(name.key)", operation: "VaultPurgeScheduled", vault: nil,
+                parameters: ["name": name.name.description, "service": name.service.rawValue])
+        }
+    }
+
+    private static func eraseDuty(_ name: VaultTable.Name, at time: Timestamp) -> Duty {
+        Duty(
+            due: time, id: "erase-\(name.key)", operation: "VaultErase", vault: nil,
+            parameters: ["name": name.name.description, "service": name.service.rawValue])
+    }
+
+    struct ScheduledVault: OperationInput {
+        let name: VaultTable.Name
+
+        init(_ request: Request) throws(VaultError) {
+            guard let name = VaultName(request.parameter("name") ?? ""),
+                let service = Vault.Service(rawValue: request.parameter("service") ?? "")
+            else { throw .internal("a duty about a vault names none") }
+            self.name = VaultTable.Name(name: name, service: service)
+        }
+    }
+
+    /// An operation that goes on after its answer.
+    struct AcceptedOutput: OperationOutput {
+        let location: String
+
+        func response(_ call: Call) -> Response {
+            Response(status: 202, headers: [("Location", location), ("Retry-After", "1")])
+        }
+    }
+
+    func purgeVault(_ input: DeletedVaultInput, _ call: Call) async throws(VaultError) -> AcceptedOutput {
+        let entry = try deletedVault(input, .deletedVaultsPurge, call)
+        guard !entry.settings.isPurgeProtected else {
+            throw VaultError(
+                .forbiddenByVault,
+                "Operation \"purge\" is not allowed because purge protection is enabled for the vault '\(entry.settings.name)'. It is purged by itself after its retention."
+            )
+        }
+        guard let name = entry.settings.key else { throw .internal("a vault without a name") }
+        let id = call.lane.newGUID()
+        try await purge(entry, name, as: id, call)
+        return AcceptedOutput(
+            location: authority.url(of: .management)
+                + "/subscriptions/\(subscription)/providers/Microsoft.KeyVault/locations/\(entry.settings.location)/operationResults/\(try operationToken(name, id))?api-version=\(APIVersion.management)"
+        )
+    }
+
+    /// The duty: purges what its retention has run out on.
+    func purgeIfDue(_ input: ScheduledVault, _ call: Call) async throws(VaultError) -> NoContent {
+        if let entry = vaults.entry(input.name.name, input.name.service), entry.settings.purge == nil,
+            let due = entry.settings.scheduledPurge, due <= call.now
+        {
+            try await purge(entry, input.name, as: call.lane.newGUID(), call)
+        }
+        return NoContent()
+    }
+
+    private func purge(_ entry: VaultTable.Entry, _ name: VaultTable.Name, as id: GUID, _ call: Call)
+        async throws(VaultError)
+    {
+        // Read while it can be: afterwards nobody knows which objects of the token were this vault's.
+        let inToken = try hardware.versions(entry.vault, call.lane.reader)
+        let (kek, engine, now, domain) = (kek.current, engine, call.now, entry.vault.sealDomain)
+        let (keys, settings) = try await call.commit {
+            transaction throws(VaultError) -> (Keys, VaultTable.Settings) in
+            guard var settings = try VaultTable.settings(name, in: transaction), settings.deleted != nil,
+                settings.purge == nil
+            else { throw VaultError(.conflict, "The vault '\(name.name)' is not deleted any more, or purged already.") }
+            try Self.purgeDuty(name, settings)?.cancel(in: transaction)
+            settings.purge = id
+            try VaultTable.put(settings, in: transaction)
+            if !inToken.isEmpty {
+                try transaction.put(inToken.flatMap { $0 }, at: Self.tokenObjects(name), in: .system)
+            }
+            try Self.eraseDuty(name, at: now).schedule(in: transaction)
+            let keys = try Barrier.removeDataKeys(of: domain, kek: kek, engine: engine, now: now, in: transaction)
+            return (keys, settings)
+        }
+        keyring.reload(from: call.lane.reader, kek: kek, committed: keys)
+        vaults.reload(name, from: call.lane.reader, committed: settings)
+    }
+
+    /// The identifiers of a purged vault's objects in the token, 16 bytes each.
+    private static func tokenObjects(_ name: VaultTable.Name) -> String { "management/purged/\(name.key)" }
+
+    private static let erasedAtOnce = 4_000
+
+    /// The duty: removes some records of a purged vault, and looks again until there are none; then its name is free.
+    func eraseVault(_ input: ScheduledVault, _ call: Call) async throws(VaultError) -> NoContent {
+        let name = input.name
+        guard let entry = vaults.entry(name.name, name.service), entry.settings.purge != nil else { return NoContent() }
+        let prefix = entry.vault.keyPrefix
+        let list = Self.tokenObjects(name)
+        if let ids = try call.lane.reader.record(at: list) {
+            // Before the record of them goes: what cannot be removed now is tried again.
+            try hardware.remove(Set(stride(from: 0, to: ids.count - 15, by: 16).map { Array(ids[$0..<($0 + 16)]) }))
+        }
+        let (now, local) = (call.now, entry.vault.scopes.vault)
+        let (isDone, roles) = try await call.commit { transaction throws(VaultError) -> (Bool, [GUID]) in
+            guard try transaction.removeSome(in: KeyRange(prefix: prefix), limit: Self.erasedAtOnce) == 0 else {
+                try Self.eraseDuty(name, at: now).schedule(in: transaction)
+                return (false, [])
+            }
+            try Duty.cancelAll(of: name.name, name.service, in: transaction)
+            try transaction.remove(list)
+            try VaultTable.remove(name, in: transaction)
+            let roles = try RoleAssignmentTable.all(in: transaction).filter {
+                $0.scope.key == local.key || $0.scope.key.hasPrefix(local.key + "/")
+            }
+            for role in roles { try RoleAssignmentTable.remove(role.id, in: transaction) }
+            return (true, roles.map(\.id))
+        }
+        guard isDone else { return NoContent() }
+        for role in roles { access.reload(role, from: call.lane.reader, committed: nil) }
+        vaults.reload(name, from: call.lane.reader, committed: nil)
+        return NoContent()
+    }
+
+    // MARK: Operations that go on
+
+    struct OperationResultInput: OperationInput {
+        let place: SubscriptionInput
+        let token: String
+
+        init(_ request: Request) throws(VaultError) {
+            place = try SubscriptionInput(request)
+            token = request.parameter("operation") ?? ""
+        }
+    }
+
+    /// Names a purge, so that its end can be told after the vault is gone: `<kind>.<name>.<id>.<tag>`.
+    private func operationToken(_ name: VaultTable.Name, _ id: GUID) throws(VaultError) -> String {
+        let text = "\(name.service.rawValue).\(name.name).\(id)"
+        return "\(text).\(Hex.encode(try operationTag(text)))"
+    }
+
+    private func operationTag(_ text: String) throws(VaultError) -> [UInt8] {
+        do throws(CryptoError) {
+            let tag = try engine.hmacSHA256(key: operationKey, Array("operation-result\u{0}\(text)".utf8))
+            return Array(tag[..<16])
+        } catch { throw .internal("an operation could not be named") }
+    }
+
+    func getOperationResult(_ input: OperationResultInput, _ call: Call) async throws(VaultError)
+        -> OperationResultOutput
+    {
+        try requireOwn(input.place)
+        let parts = input.token.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 4, let service = Vault.Service(rawValue: String(parts[0])), let name = VaultName(parts[1]),
+            let id = GUID(parts[2]), let tag = Hex.decode(String(parts[3])),
+            constantTimeEqual(tag, try operationTag(parts[..<3].joined(separator: ".")))
+        else {
+            throw VaultError(.resourceNotFound, "The operation '\(input.token.prefix(64))' is not known.")
+        }
+        let isRunning = vaults.entry(name, service)?.settings.purge == id
+        return OperationResultOutput(isRunning: isRunning)
+    }
+
+    struct OperationResultOutput: OperationOutput {
+        let isRunning: Bool
+
+        func response(_ call: Call) -> Response {
+            var response = Response.json(isRunning ? 202 : 200) { result in
+                result.member("createdDateTime", call.now.iso8601)
+                if !isRunning { result.member("lastActionDateTime", call.now.iso8601) }
+                result.member("status", isRunning ? "NotStarted" : "Succeeded")
+            }
+            if isRunning { response.headers.append(("Retry-After", "1")) }
+            return response
+        }
+    }
+}
