@@ -49,15 +49,39 @@ package final class AccessControl: Sendable {
     private let current: Mutex<Assignments>
     private let generation = Atomic<UInt64>(1)
 
-    package init(_ assignments: [RoleAssignment]) {
-        var index = Assignments()
-        for assignment in assignments { index.insert(assignment) }
-        current = Mutex(index)
+    package init(_ assignments: [RoleAssignment], customRoles: [RoleDefinition] = []) {
+        current = Mutex(Assignments(assignments, customRoles: customRoles))
     }
 
     package convenience init(loadingFrom reader: any RecordReader) throws(VaultError) {
-        self.init(try RoleAssignmentTable.all(in: reader))
+        self.init(
+            try RoleAssignmentTable.all(in: reader), customRoles: try RoleDefinitionTable.all(in: reader))
     }
+
+    // MARK: Roles
+
+    package func role(_ id: GUID) -> RoleDefinition? {
+        BuiltInRoles.role(id) ?? current.withLock { $0.customRoles[id] }
+    }
+
+    /// Built-in ones first, then those that somebody made, by name.
+    package var roles: [RoleDefinition] {
+        BuiltInRoles.all + current.withLock { Array($0.customRoles.values) }.sorted { $0.name < $1.name }
+    }
+
+    /// Takes one role anew from the store after a commit, as `reload` does with an assignment; what is assigned changes with it.
+    package func reloadRole(_ id: GUID, from reader: any RecordReader, committed: RoleDefinition?) {
+        current.withLock { index in
+            var stored = committed
+            do { stored = try RoleDefinitionTable.role(id, in: reader) } catch {}
+            var roles = index.customRoles
+            roles[id] = stored
+            index = Assignments(Array(index.byID.values), customRoles: Array(roles.values))
+        }
+        generation.add(1, ordering: .releasing)
+    }
+
+    // MARK: Assignments
 
     /// Takes one assignment anew from the store after a commit. Reading under the lock makes the last of several
     /// concurrent changes win, whatever order they arrive in.
@@ -94,14 +118,20 @@ struct Assignments: Sendable {
         var objectScopes = 0
     }
 
+    private(set) var customRoles: [GUID: RoleDefinition] = [:]
     private(set) var byID: [GUID: RoleAssignment] = [:]
     private(set) var byPrincipal: [GUID: Principal] = [:]
 
+    init(_ assignments: [RoleAssignment], customRoles: [RoleDefinition]) {
+        self.customRoles = Dictionary(customRoles.map { ($0.id, $0) }) { first, _ in first }
+        for assignment in assignments { insert(assignment) }
+    }
+
     mutating func insert(_ assignment: RoleAssignment) {
         // A role of pools holds in a pool, any other outside of them.
-        guard let role = BuiltInRoles.role(assignment.roleID), role.isOfPool == assignment.scope.isInPool else {
-            return
-        }
+        guard let role = BuiltInRoles.role(assignment.roleID) ?? customRoles[assignment.roleID],
+            role.isOfPool == assignment.scope.isInPool
+        else { return }
         byID[assignment.id] = assignment
         let held = Held(
             assignmentID: assignment.id, permissions: role.permissions, assignableRoles: role.assignableRoles)

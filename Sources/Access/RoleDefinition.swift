@@ -14,6 +14,37 @@ package struct RoleDefinition: Sendable {
     package let isOfPool: Bool
     /// The roles that a holder may assign and take away; nil for any. The service words this as a condition.
     package let assignableRoles: Set<GUID>?
+    package let description: String
+    /// Where it may be assigned: `/` for everywhere.
+    package let assignableScopes: [String]
+    /// Made by somebody, and not by the service.
+    package let isCustom: Bool
+    /// The pool that a local role was made in; nil for every pool.
+    package let pool: VaultName?
+
+    /// A role that somebody made.
+    package init(
+        name: String, id: GUID, description: String, patterns: Patterns, assignableScopes: [String], pool: VaultName?
+    ) {
+        self.init(
+            name: name, id: id, description: description, patterns: patterns, assignableRoles: nil,
+            assignableScopes: assignableScopes, isCustom: true, isOfPool: pool != nil, pool: pool)
+    }
+
+    /// What a role allows and what it takes back, for the management plane and for data.
+    package struct Patterns: Sendable, Hashable, Codable {
+        package var actions: [String] = []
+        package var notActions: [String] = []
+        package var dataActions: [String] = []
+        package var notDataActions: [String] = []
+
+        package init(actions: [String], notActions: [String], dataActions: [String], notDataActions: [String]) {
+            self.actions = actions
+            self.notActions = notActions
+            self.dataActions = dataActions
+            self.notDataActions = notDataActions
+        }
+    }
 
     /// - Parameter id: a GUID; a constant of the source, so a wrong one is a defect.
     init(
@@ -23,23 +54,47 @@ package struct RoleDefinition: Sendable {
         guard let id = GUID(String(describing: id)) else {
             preconditionFailure("role '\(name)' has no valid identifier")
         }
+        self.init(
+            name: name, id: id, description: "",
+            patterns: Patterns(
+                actions: actions, notActions: notActions, dataActions: dataActions, notDataActions: notDataActions),
+            assignableRoles: assignableRoles.map { roles in
+                Set(roles.compactMap { GUID(String(describing: $0)) })
+            }, assignableScopes: ["/"], isCustom: false, isOfPool: isOfPool, pool: nil)
+    }
+
+    private init(
+        name: String, id: GUID, description: String, patterns: Patterns, assignableRoles: Set<GUID>?,
+        assignableScopes: [String], isCustom: Bool, isOfPool: Bool, pool: VaultName?
+    ) {
         self.name = name
         self.id = id
-        self.actions = actions
-        self.notActions = notActions
-        self.dataActions = dataActions
-        self.notDataActions = notDataActions
+        self.description = description
+        self.assignableScopes = assignableScopes
+        self.isCustom = isCustom
         self.isOfPool = isOfPool
-        self.assignableRoles = assignableRoles.map { roles in Set(roles.compactMap { GUID(String(describing: $0)) }) }
+        self.pool = pool
+        self.assignableRoles = assignableRoles
+        (actions, notActions) = (patterns.actions, patterns.notActions)
+        (dataActions, notDataActions) = (patterns.dataActions, patterns.notDataActions)
         permissions = PermissionSet(
             Permission.allCases.filter { permission in
                 let (granted, withheld) =
-                    permission.isDataAction ? (dataActions, notDataActions) : (actions, notActions)
+                    permission.isDataAction
+                    ? (patterns.dataActions, patterns.notDataActions) : (patterns.actions, patterns.notActions)
                 let action = isOfPool ? permission.poolAction : permission.action
                 guard let action else { return false }
                 return granted.contains { Self.matches(action, pattern: $0) }
                     && !withheld.contains { Self.matches(action, pattern: $0) }
             })
+    }
+
+    /// Whether it may be assigned at a scope.
+    package func isAssignable(at scope: Scope) -> Bool {
+        assignableScopes.contains { text in
+            let key = text.lowercased()
+            return key == "/" || scope.key == key || scope.key.hasPrefix(key + "/")
+        }
     }
 
     /// Whether `action` fits `pattern`, without regard to case.

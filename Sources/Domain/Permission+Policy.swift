@@ -82,7 +82,8 @@ extension Permission {
         case .certificateIssuersDelete: certificate("deleteissuers", "manageissuers")
         case .authoritiesIssue, .authoritiesRevoke: certificate("manageissuers")
         case .randomBytes, .localAssignmentsRead, .localAssignmentsWrite, .localAssignmentsDelete,
-            .localDefinitionsRead, .vaultsRead, .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .deletedVaultsRead,
+            .localDefinitionsRead, .localDefinitionsWrite, .localDefinitionsDelete, .roleDefinitionsWrite,
+            .roleDefinitionsDelete, .vaultsRead, .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .deletedVaultsRead,
             .deletedVaultsPurge, .poolsRead, .poolsWrite, .poolsDelete, .deletedPoolsRead, .deletedPoolsPurge,
             .resourceGroupsWrite, .resourceGroupsDelete, .roleAssignmentsRead, .roleAssignmentsWrite,
             .roleAssignmentsDelete, .applicationsRead, .applicationsWrite, .applicationsDelete, .auditRead,

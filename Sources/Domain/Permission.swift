@@ -18,6 +18,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     case poolsRead, poolsWrite, poolsDelete, deletedPoolsRead, deletedPoolsPurge
     case resourceGroupsWrite, resourceGroupsDelete
     case roleAssignmentsRead, roleAssignmentsWrite, roleAssignmentsDelete
+    case roleDefinitionsWrite, roleDefinitionsDelete, localDefinitionsWrite, localDefinitionsDelete
     case localAssignmentsRead, localAssignmentsWrite, localAssignmentsDelete, localDefinitionsRead
     case applicationsRead, applicationsWrite, applicationsDelete
     case auditRead, barrierRotate, backupKeysExport, backupKeysImport
@@ -78,6 +79,10 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .localAssignmentsWrite: "Microsoft.KeyVault/managedHsm/roleAssignments/write/action"
         case .localAssignmentsDelete: "Microsoft.KeyVault/managedHsm/roleAssignments/delete/action"
         case .localDefinitionsRead: "Microsoft.KeyVault/managedHsm/roleDefinitions/read/action"
+        case .localDefinitionsWrite: "Microsoft.KeyVault/managedHsm/roleDefinitions/write/action"
+        case .localDefinitionsDelete: "Microsoft.KeyVault/managedHsm/roleDefinitions/delete/action"
+        case .roleDefinitionsWrite: "Microsoft.Authorization/roleDefinitions/write"
+        case .roleDefinitionsDelete: "Microsoft.Authorization/roleDefinitions/delete"
         case .vaultsRead: "Microsoft.KeyVault/vaults/read"
         case .vaultsWrite: "Microsoft.KeyVault/vaults/write"
         case .vaultsDelete: "Microsoft.KeyVault/vaults/delete"
@@ -134,6 +139,8 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .localAssignmentsWrite: action = "roleAssignments/write/action"
         case .localAssignmentsDelete: action = "roleAssignments/delete/action"
         case .localDefinitionsRead: action = "roleDefinitions/read/action"
+        case .localDefinitionsWrite: action = "roleDefinitions/write/action"
+        case .localDefinitionsDelete: action = "roleDefinitions/delete/action"
         default: return nil
         }
         return "Microsoft.KeyVault/managedHsm/" + action
@@ -148,7 +155,8 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .vaultsRead, .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .deletedVaultsRead, .deletedVaultsPurge,
             .poolsRead, .poolsWrite, .poolsDelete, .deletedPoolsRead, .deletedPoolsPurge, .resourceGroupsWrite,
             .resourceGroupsDelete, .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete,
-            .applicationsRead, .applicationsWrite, .applicationsDelete, .auditRead, .barrierRotate, .backupKeysExport,
+            .roleDefinitionsWrite, .roleDefinitionsDelete, .applicationsRead, .applicationsWrite, .applicationsDelete,
+            .auditRead, .barrierRotate, .backupKeysExport,
             .backupKeysImport:
             false
         case .secretsGet, .secretsReadMetadata, .secretsReadDeleted, .secretsSet, .secretsUpdate, .secretsDelete,
@@ -156,7 +164,8 @@ package enum Permission: UInt8, CaseIterable, Sendable {
             .keysCreate, .keysImport, .keysUpdate, .keysDelete, .keysRecover, .keysPurge, .keysBackup, .keysRestore,
             .keysEncrypt, .keysDecrypt, .keysSign, .keysVerify, .keysWrap, .keysUnwrap, .keysRotate,
             .keyRotationPoliciesRead, .keyRotationPoliciesWrite, .keysRelease, .randomBytes, .localAssignmentsRead,
-            .localAssignmentsWrite, .localAssignmentsDelete, .localDefinitionsRead, .certificatesRead,
+            .localAssignmentsWrite, .localAssignmentsDelete, .localDefinitionsRead, .localDefinitionsWrite,
+            .localDefinitionsDelete, .certificatesRead,
             .certificatesList, .certificatesCreate, .certificatesPendingUpdate, .certificatesPendingDelete,
             .certificatesImport, .certificatesUpdate, .certificatesDelete, .certificatesRecover, .certificatesPurge,
             .certificatesBackup, .certificatesRestore, .certificateContactsWrite, .certificateIssuersRead,

@@ -37,6 +37,12 @@ extension Management {
                 "LocalRoleDefinitionGet", .get, on: .managedHSM, role[0], role[1], role[2],
                 requires: .permission(.localDefinitionsRead), since: since, run: getDefinition),
             Operation(
+                "LocalRoleDefinitionPut", .put, on: .managedHSM, role[0], role[1], role[2],
+                requires: .permission(.localDefinitionsWrite), since: since, status: 201, run: putDefinition),
+            Operation(
+                "LocalRoleDefinitionDelete", .delete, on: .managedHSM, role[0], role[1], role[2],
+                requires: .permission(.localDefinitionsDelete), since: since, run: deleteDefinition),
+            Operation(
                 "LocalRoleDefinitionList", .get, on: .managedHSM, roles[0], roles[1], roles[2],
                 requires: .permission(.localDefinitionsRead), since: since, run: listDefinitions),
         ]
@@ -94,9 +100,7 @@ extension Management {
             }
             target = try LocalInput(request)
             let properties = try Body.fromJSON(request.body).properties
-            guard let role = GUID(properties.roleDefinitionId.split(separator: "/").last ?? ""),
-                BuiltInRoles.role(role)?.isOfPool == true
-            else {
+            guard let role = GUID(properties.roleDefinitionId.split(separator: "/").last ?? "") else {
                 throw VaultError(
                     .resourceNotFound,
                     "The role definition '\(properties.roleDefinitionId.prefix(256))' does not exist in this pool.")
@@ -132,6 +136,7 @@ extension Management {
 
     func putLocal(_ input: PutLocalInput, _ call: Call) async throws(VaultError) -> LocalAssignmentOutput {
         let pool = try call.vault()
+        _ = try localRole(input.roleID, in: pool)
         guard let principal = call.principal else { throw .internal("a role was assigned without a principal") }
         let wanted = RoleAssignment(
             id: input.target.id, principalID: input.principalID, roleID: input.roleID,
@@ -236,9 +241,10 @@ extension Management {
     struct DefinitionOutput: OperationOutput {
         let roles: [RoleDefinition]
         let isList: Bool
+        var status: UInt16 = 200
 
         func response(_ call: Call) -> Response {
-            .json { document in
+            .json(status) { document in
                 guard isList else {
                     Self.write(roles[0], to: &document)
                     return
@@ -254,7 +260,7 @@ extension Management {
             writer.member("name", role.id)
             writer.object("properties") { properties in
                 properties.array("assignableScopes") { $0.string("/") }
-                properties.member("description", "")
+                properties.member("description", role.description)
                 properties.array("permissions") { list in
                     list.object { permission in
                         permission.array("actions") { _ in }
@@ -262,24 +268,91 @@ extension Management {
                             for action in role.dataActions { list.string(action) }
                         }
                         permission.array("notActions") { _ in }
-                        permission.array("notDataActions") { _ in }
+                        permission.array("notDataActions") { list in
+                            for action in role.notDataActions { list.string(action) }
+                        }
                     }
                 }
                 properties.member("roleName", role.name)
-                properties.member("type", "AKVBuiltInRole")
+                properties.member("type", role.isCustom ? "CustomRole" : "AKVBuiltInRole")
             }
             writer.member("type", "Microsoft.Authorization/roleDefinitions")
         }
     }
 
-    func getDefinition(_ input: LocalInput, _ call: Call) async throws(VaultError) -> DefinitionOutput {
-        guard let role = BuiltInRoles.role(input.id), role.isOfPool else {
-            throw VaultError(.resourceNotFound, "The role definition '\(input.id)' is not found.")
+    /// A role of every pool, or one that was made in this pool.
+    private func localRole(_ id: GUID, in pool: Vault) throws(VaultError) -> RoleDefinition {
+        guard let role = access.role(id), role.isOfPool, role.pool == nil || role.pool == pool.name else {
+            throw VaultError(.resourceNotFound, "The role definition '\(id)' does not exist in this pool.")
         }
-        return DefinitionOutput(roles: [role], isList: false)
+        return role
+    }
+
+    func getDefinition(_ input: LocalInput, _ call: Call) async throws(VaultError) -> DefinitionOutput {
+        DefinitionOutput(roles: [try localRole(input.id, in: try call.vault())], isList: false)
     }
 
     func listDefinitions(_ input: LocalListInput, _ call: Call) async throws(VaultError) -> DefinitionOutput {
-        DefinitionOutput(roles: BuiltInRoles.all.filter(\.isOfPool), isList: true)
+        let pool = try call.vault()
+        return DefinitionOutput(
+            roles: access.roles.filter { $0.isOfPool && ($0.pool == nil || $0.pool == pool.name) }, isList: true)
+    }
+
+    struct PutDefinitionInput: OperationInput {
+        let target: LocalInput
+        let body: RoleDefinitionBody
+
+        init(_ request: Request) throws(VaultError) {
+            target = try LocalInput(request)
+            body = try RoleDefinitionBody.fromJSON(request.body)
+            guard !target.scope.isAllKeys, target.scope.key == nil else {
+                throw .badParameter("Role definitions of a pool are made at the scope '/'.")
+            }
+            let scopes = body.properties.assignableScopes ?? ["/"]
+            guard scopes == ["/"] || scopes.isEmpty else {
+                throw RoleDefinitionBody.wrong("assignableScopes", "a local role of a pool has '/'")
+            }
+        }
+    }
+
+    /// Makes a role of this pool, or changes one. Without a name it takes its identifier for one.
+    func putDefinition(_ input: PutDefinitionInput, _ call: Call) async throws(VaultError) -> DefinitionOutput {
+        let pool = try call.vault()
+        if let known = access.role(input.target.id) {
+            guard known.isCustom, known.pool == pool.name else {
+                throw VaultError(
+                    .forbiddenByVault, "The role '\(known.id)' is built in, or not of this pool, and cannot be changed."
+                )
+            }
+        }
+        let role = try input.body.role(input.target.id, scopes: ["/"], pool: pool.name)
+        let isTaken = access.roles.contains {
+            $0.id != role.id && $0.isOfPool && ($0.pool == nil || $0.pool == pool.name)
+                && $0.name.lowercased() == role.name.lowercased()
+        }
+        guard !isTaken else {
+            throw VaultError(.conflict, "A role with the name '\(role.name)' already exists in this pool.")
+        }
+        call.concerns(objectID: "\(pool.scopes.vault)\(Self.definitions)/\(role.id)")
+        try await call.commit { transaction throws(VaultError) in try RoleDefinitionTable.put(role, in: transaction) }
+        access.reloadRole(role.id, from: call.lane.reader, committed: role)
+        return DefinitionOutput(roles: [role], isList: false, status: 201)
+    }
+
+    func deleteDefinition(_ input: LocalInput, _ call: Call) async throws(VaultError) -> DefinitionOutput {
+        let pool = try call.vault()
+        let role = try localRole(input.id, in: pool)
+        guard role.isCustom else {
+            throw VaultError(.forbiddenByVault, "The role '\(role.name)' is built in and cannot be deleted.")
+        }
+        call.concerns(objectID: "\(pool.scopes.vault)\(Self.definitions)/\(role.id)")
+        try await call.commit { transaction throws(VaultError) in
+            guard try !RoleAssignmentTable.all(in: transaction).contains(where: { $0.roleID == role.id }) else {
+                throw VaultError(.conflict, "The role '\(role.name)' is assigned. Remove the assignments first.")
+            }
+            try RoleDefinitionTable.remove(role.id, in: transaction)
+        }
+        access.reloadRole(role.id, from: call.lane.reader, committed: nil)
+        return DefinitionOutput(roles: [role], isList: false)
     }
 }

@@ -76,8 +76,12 @@ extension Management {
         private(set) var type: String?
         private(set) var name: String?
         private(set) var roleName: String?
+        /// `CustomRole` or `BuiltInRole`
+        private(set) var roleType: String?
 
         init(_ text: String) throws(VaultError) {
+            // Of role definitions: what is at a scope and below it is all there is.
+            guard text.lowercased() != "atscopeandbelow()" else { return }
             var rest = text[...]
             while let next = rest.first(where: { $0 != " " }), next != " " {
                 let words = rest.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
@@ -89,6 +93,7 @@ extension Management {
                 case "resourcetype" where type == nil: type = value
                 case "name" where name == nil: name = value
                 case "rolename" where roleName == nil: roleName = value
+                case "type" where roleType == nil: roleType = value
                 default: throw Self.unknown(text)
                 }
                 rest = words[2][words[2].index(after: end)...]
@@ -101,8 +106,12 @@ extension Management {
 
         private static func unknown(_ text: String) -> VaultError {
             .badParameter(
-                "The $filter '\(text.prefix(256))' is not supported: use resourceType, name or roleName with eq '…', joined by and."
+                "The $filter '\(text.prefix(256))' is not supported: use resourceType, name, roleName or type with eq '…', joined by and."
             )
+        }
+
+        func holds(custom isCustom: Bool) -> Bool {
+            roleType.map { $0.lowercased() == (isCustom ? "customrole" : "builtinrole") } ?? true
         }
 
         func holds(roleName: String) -> Bool {
@@ -117,17 +126,19 @@ extension Management {
 
     /// JSON that is answered as it is.
     struct JSONOutput: OperationOutput {
+        let status: UInt16
         let body: [UInt8]
 
-        init(_ write: (inout JSONWriter) -> Void) {
+        init(status: UInt16 = 200, _ write: (inout JSONWriter) -> Void) {
             var writer = JSONWriter()
             writer.object(write)
             body = writer.bytes
+            self.status = status
         }
 
         static func list(_ write: (inout JSONWriter) -> Void) -> JSONOutput { JSONOutput { $0.array("value", write) } }
 
-        func response(_ call: Call) -> Response { Response(status: 200, body: body) }
+        func response(_ call: Call) -> Response { Response(status: status, body: body) }
     }
 
     // MARK: The cloud

@@ -72,16 +72,10 @@ extension Management {
             }
             target = try AssignmentInput(request)
             let properties = try Body.fromJSON(request.body).properties
-            guard let role = GUID(properties.roleDefinitionId.split(separator: "/").last ?? ""),
-                BuiltInRoles.role(role) != nil
-            else {
+            guard let role = GUID(properties.roleDefinitionId.split(separator: "/").last ?? "") else {
                 throw VaultError(
                     .resourceNotFound,
                     "The role definition '\(properties.roleDefinitionId.prefix(256))' does not exist.")
-            }
-            guard BuiltInRoles.role(role)?.isOfPool == false else {
-                throw .badParameter(
-                    "The role '\(role)' is a local role of managed HSM pools; assign it on the pool's own host.")
             }
             guard let principal = GUID(properties.principalId) else {
                 throw .badParameter("Property 'properties.principalId' has invalid value: it is not a GUID.\r\n")
@@ -124,6 +118,17 @@ extension Management {
     /// - Source: Azure REST "Role Assignments - Create", 2022-04-01.
     func putRoleAssignment(_ input: PutAssignmentInput, _ call: Call) async throws(VaultError) -> AssignmentOutput {
         guard let principal = call.principal else { throw .internal("a role was assigned without a principal") }
+        guard let role = access.role(input.roleID) else {
+            throw VaultError(.resourceNotFound, "The role definition '\(input.roleID)' does not exist.")
+        }
+        guard !role.isOfPool else {
+            throw .badParameter(
+                "The role '\(role.id)' is a local role of managed HSM pools; assign it on the pool's own host.")
+        }
+        guard role.isAssignable(at: input.target.scope) else {
+            throw .badParameter(
+                "The role '\(role.name)' cannot be assigned at '\(input.target.scope)', only at its assignable scopes.")
+        }
         try requireAssignable(input.roleID, .roleAssignmentsWrite, input.target.scope, principal, call)
         let wanted = RoleAssignment(
             id: input.target.id, principalID: input.principalID, roleID: input.roleID, scope: input.target.scope,

@@ -1,8 +1,9 @@
 import Access
+import Barrier
 import Domain
 import Operations
 
-/// Role definitions as Azure Resource Manager shows them: the built-in ones, which hold everywhere alike.
+/// Role definitions as Azure Resource Manager shows them: the built-in ones, which hold everywhere alike, and those that somebody made.
 ///
 /// - Source: Azure REST "Role Definitions", 2022-04-01.
 extension Management {
@@ -11,7 +12,7 @@ extension Management {
     var roleDefinitionOperations: [any AnyOperation] {
         let list = Self.roleScopes.map { $0 + Self.definitions } + [Self.definitions]
         let item = list.map { $0 + "/{role}" }
-        // The built-in roles are no secret.
+        // What roles there are is no secret.
         let known = Requirement.perItem(.roleAssignmentsRead)
         return [
             Operation(
@@ -20,6 +21,12 @@ extension Management {
             Operation(
                 "RoleDefinitionGet", .get, on: .management, item[0], item[1], item[2], item[3], item[4],
                 requires: known, run: getRoleDefinition),
+            Operation(
+                "RoleDefinitionPut", .put, on: .management, item[0], item[1], item[2], item[3],
+                requires: .atScope(.roleDefinitionsWrite, scope: Self.scope), status: 201, run: putRoleDefinition),
+            Operation(
+                "RoleDefinitionDelete", .delete, on: .management, item[0], item[1], item[2], item[3],
+                requires: .atScope(.roleDefinitionsDelete, scope: Self.scope), run: deleteRoleDefinition),
         ]
     }
 
@@ -35,16 +42,113 @@ extension Management {
 
     func listRoleDefinitions(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
         try requireOwn(input)
-        let roles = BuiltInRoles.all.filter { !$0.isOfPool && input.filter.holds(roleName: $0.name) }
+        let roles = access.roles.filter { role in
+            !role.isOfPool && input.filter.holds(roleName: role.name) && input.filter.holds(custom: role.isCustom)
+        }
         return JSONOutput.list { list in for role in roles { list.object { write(role, to: &$0) } } }
     }
 
-    func getRoleDefinition(_ input: RoleDefinitionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+    private func role(_ input: RoleDefinitionInput) throws(VaultError) -> RoleDefinition {
         try requireOwn(input.place)
-        guard let id = GUID(input.role), let role = BuiltInRoles.role(id), !role.isOfPool else {
+        guard let id = GUID(input.role), let role = access.role(id), !role.isOfPool else {
             throw VaultError(
                 .resourceNotFound, "The role definition '\(input.role.prefix(64))' does not exist.")
         }
+        return role
+    }
+
+    func getRoleDefinition(_ input: RoleDefinitionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        let role = try role(input)
+        return JSONOutput { write(role, to: &$0) }
+    }
+
+    // MARK: Custom roles
+
+    struct PutRoleDefinitionInput: OperationInput {
+        let place: SubscriptionInput
+        let id: GUID
+        let body: RoleDefinitionBody
+
+        init(_ request: Request) throws(VaultError) {
+            place = try SubscriptionInput(request)
+            guard let id = GUID(request.parameter("role") ?? "") else {
+                throw .badParameter("The name of a role definition must be a GUID.")
+            }
+            self.id = id
+            body = try RoleDefinitionBody.fromJSON(request.body)
+        }
+    }
+
+    /// Makes a role, or changes one; whoever holds it can do what it says from the next request on.
+    ///
+    /// - Throws: `.authorizationFailed` when the caller may not write roles at each of its scopes, or may not assign roles there and
+    ///   somebody holds it already: changing that is giving.
+    func putRoleDefinition(_ input: PutRoleDefinitionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try requireOwn(input.place)
+        guard BuiltInRoles.role(input.id) == nil, access.role(input.id)?.isOfPool != true else {
+            throw VaultError(.authorizationFailed, "The role '\(input.id)' is built in and cannot be changed.")
+        }
+        let scopes = try assignableScopes(input.body)
+        let role = try input.body.role(input.id, scopes: scopes.map(\.description), pool: nil)
+        if access.roles.contains(where: {
+            $0.id != role.id && !$0.isOfPool && $0.name.lowercased() == role.name.lowercased()
+        }) {
+            throw VaultError(
+                .conflict,
+                "A custom role with the name '\(role.name)' already exists in this directory. Use a different name.")
+        }
+        let holders = access.all.filter { $0.roleID == role.id }
+        let before = access.role(role.id)?.assignableScopes.compactMap { Scope($0) } ?? []
+        for scope in scopes + before {
+            try require(.roleDefinitionsWrite, at: scope, call)
+            if !holders.isEmpty { try require(.roleAssignmentsWrite, at: scope, call) }
+        }
+        if let outside = holders.first(where: { !role.isAssignable(at: $0.scope) }) {
+            throw RoleDefinitionBody.wrong(
+                "assignableScopes", "the role is assigned at '\(outside.scope)', which they do not contain")
+        }
+        call.concerns(objectID: "\(Self.definitions)/\(role.id)")
+        try await call.commit { transaction throws(VaultError) in try RoleDefinitionTable.put(role, in: transaction) }
+        access.reloadRole(role.id, from: call.lane.reader, committed: role)
+        return JSONOutput(status: 201) { write(role, to: &$0) }
+    }
+
+    private func assignableScopes(_ body: RoleDefinitionBody) throws(VaultError) -> [Scope] {
+        guard let texts = body.properties.assignableScopes, (1...100).contains(texts.count) else {
+            throw RoleDefinitionBody.wrong("assignableScopes", "there must be 1 to 100")
+        }
+        var scopes: [Scope] = []
+        for text in texts {
+            guard let scope = Scope(text), !scope.isInPool,
+                scope.key == Scope.subscription(subscription).key
+                    || scope.key.hasPrefix(Scope.subscription(subscription).key + "/")
+            else {
+                throw RoleDefinitionBody.wrong(
+                    "assignableScopes", "'\(text.prefix(256))' is not a scope of this server's subscription")
+            }
+            if !scopes.contains(scope) { scopes.append(scope) }
+        }
+        return scopes
+    }
+
+    func deleteRoleDefinition(_ input: RoleDefinitionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        let role = try role(input)
+        guard role.isCustom else {
+            throw VaultError(.authorizationFailed, "The role '\(role.name)' is built in and cannot be deleted.")
+        }
+        for scope in role.assignableScopes.compactMap({ Scope($0) }) {
+            try require(.roleDefinitionsDelete, at: scope, call)
+        }
+        call.concerns(objectID: "\(Self.definitions)/\(role.id)")
+        try await call.commit { transaction throws(VaultError) in
+            guard try !RoleAssignmentTable.all(in: transaction).contains(where: { $0.roleID == role.id }) else {
+                throw .badParameter(
+                    "There are existing role assignments referencing role (code: RoleDefinitionHasAssignments). Remove them first."
+                )
+            }
+            try RoleDefinitionTable.remove(role.id, in: transaction)
+        }
+        access.reloadRole(role.id, from: call.lane.reader, committed: nil)
         return JSONOutput { write(role, to: &$0) }
     }
 
@@ -54,9 +158,9 @@ extension Management {
         writer.member("type", "Microsoft.Authorization/roleDefinitions")
         writer.object("properties") { properties in
             properties.member("roleName", role.name)
-            properties.member("type", "BuiltInRole")
-            properties.member("description", "")
-            properties.array("assignableScopes") { $0.string("/") }
+            properties.member("type", role.isCustom ? "CustomRole" : "BuiltInRole")
+            properties.member("description", role.description)
+            properties.array("assignableScopes") { list in for scope in role.assignableScopes { list.string(scope) } }
             properties.array("permissions") { list in
                 list.object { permission in
                     func write(_ name: StaticString, _ actions: [String]) {
