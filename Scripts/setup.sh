@@ -46,15 +46,16 @@ install_missing() {
     fi
 }
 
+# The Azure CLI pins versions of its own, older than the newest client libraries: it gets an environment of its own.
 make_python_environment() {
-    local requirements=IntegrationTests/requirements.txt stamp=.venv/requirements.sha256 wanted
+    local folder="$1" requirements="$2" stamp="$1/requirements.sha256" wanted
     wanted="$(sha256sum <"$requirements")"
-    if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    if [ -x "$folder/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
         return 0
     fi
-    echo "setup: making .venv from $requirements"
-    python3 -m venv --clear .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement "$requirements" \
+    echo "setup: making $folder from $requirements"
+    python3 -m venv --clear "$folder"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements" \
         || fail "pip could not install $requirements; a network is needed once"
     echo "$wanted" >"$stamp"
 }
@@ -64,4 +65,7 @@ command -v swift >/dev/null || fail "no 'swift' in PATH; install Swift 6.3 or la
 install_missing
 getent hosts demo.vault.localhost >/dev/null \
     || fail "demo.vault.localhost does not resolve; add 'myhostname' to the 'hosts:' line of /etc/nsswitch.conf"
-if [ "$purpose" = test ]; then make_python_environment; fi
+if [ "$purpose" = test ]; then
+    make_python_environment .venv IntegrationTests/requirements.txt
+    make_python_environment .venv-az IntegrationTests/requirements-az.txt
+fi
