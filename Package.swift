@@ -65,6 +65,7 @@ targets += room("Access", on: ["Domain", "Store", "Barrier"])
 // corridor
 targets += room(
     "Operations", on: ["Domain", "Threads", "Store", "Barrier", "Cryptography", "Identity", "Access", "Audit"])
+targets += room("WebTokens", on: ["Domain", "Cryptography", "ProviderOpenSSL"])
 // living rooms
 targets += room("Objects", on: ["Domain", "Store", "Cryptography", "Barrier", "Operations", "Access"])
 targets += room("Secrets", on: ["Domain", "Store", "Barrier", "Cryptography", "Operations", "Objects", "Access"])
@@ -72,6 +73,7 @@ targets += room(
     "Keys",
     on: [
         "Domain", "Threads", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "Operations", "Objects", "Access",
+        "WebTokens",
     ])
 targets += room("Notices", on: ["Domain", "Barrier", "Access", "Operations"])
 targets += room(
@@ -94,7 +96,11 @@ targets += room(
     ])
 targets += room(
     "Login",
-    on: ["Domain", "Threads", "Store", "Cryptography", "ProviderOpenSSL", "Barrier", "Identity", "Operations"])
+    on: [
+        "Domain", "Threads", "Store", "Cryptography", "ProviderOpenSSL", "Barrier", "Identity", "Operations",
+        "WebTokens",
+    ])
+targets += room("Graph", on: ["Domain", "Store", "Barrier", "Identity", "Operations"])
 targets += room(
     "Management",
     on: [
@@ -114,7 +120,7 @@ targets += room(
         "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access",
         "Operations",
         "Objects", "Secrets", "Keys", "Notices", "Certificates", "Authorities", "ACME", "Login", "Management",
-        "HTTPServer",
+        "Graph", "WebTokens", "HTTPServer",
         "Automation",
         "ProviderOpenSSL",
         "ProviderPKCS11", "HTTPSClient", "SMTPClient",
@@ -126,7 +132,7 @@ targets += [
             "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Access",
             "Identity", "Management",
             "Operations", "HTTPServer", "Automation", "House", "Keys", "ProviderPKCS11", "HTTPSClient", "ACME",
-            "SMTPClient",
+            "SMTPClient", "WebTokens",
         ] + nio + [argumentParser],
         swiftSettings: settings)
 ]

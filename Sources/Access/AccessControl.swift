@@ -155,6 +155,7 @@ struct Assignments: Sendable {
 package final class AccessDecider {
     private struct Question: Hashable {
         let principal: GUID
+        let groups: [GUID]
         let vault: VaultName
         let isPool: Bool
     }
@@ -179,34 +180,44 @@ package final class AccessDecider {
     ) -> Grant? {
         if let policies = chain.policies { return policies.grant(permission, to: principal) }
         refresh()
-        let question = Question(principal: principal.objectID, vault: chain.name, isPool: chain.isPool)
+        let question = Question(
+            principal: principal.objectID, groups: principal.groups, vault: chain.name, isPool: chain.isPool)
         let held = onVault[question] ?? remember(question, chain)
         for assigned in held where assigned.permissions.contains(permission) {
             return Grant(permission: permission, assignmentID: assigned.assignmentID)
         }
         if chain.isPool, permission.concernsPoolKeys {
-            let atKeys = assignments.byPrincipal[principal.objectID]?.byScope[chain.vault.key + "/keys"] ?? []
-            for assigned in atKeys where assigned.permissions.contains(permission) {
+            let key = chain.vault.key + "/keys"
+            for holder in holders(principal) {
+                for assigned in holder.byScope[key] ?? [] where assigned.permissions.contains(permission) {
+                    return Grant(permission: permission, assignmentID: assigned.assignmentID)
+                }
+            }
+        }
+        guard let object else { return nil }
+        for holder in holders(principal) where holder.objectScopes > 0 {
+            let key = chain.vault.key + "/" + object.collection + "/" + object.name.key
+            for assigned in holder.byScope[key] ?? [] where assigned.permissions.contains(permission) {
                 return Grant(permission: permission, assignmentID: assigned.assignmentID)
             }
         }
-        guard let object, let holder = assignments.byPrincipal[principal.objectID], holder.objectScopes > 0 else {
-            return nil
-        }
-        let key = chain.vault.key + "/" + object.collection + "/" + object.name.key
-        for assigned in holder.byScope[key] ?? [] where assigned.permissions.contains(permission) {
-            return Grant(permission: permission, assignmentID: assigned.assignmentID)
-        }
         return nil
+    }
+
+    /// The principal and the groups it is in, as far as they hold anything.
+    private func holders(_ principal: Principal) -> [Assignments.Principal] {
+        guard !principal.groups.isEmpty else { return assignments.byPrincipal[principal.objectID].map { [$0] } ?? [] }
+        return ([principal.objectID] + principal.groups).compactMap { assignments.byPrincipal[$0] }
     }
 
     /// For management: the scope itself and every scope that contains it.
     package func grant(_ permission: Permission, to principal: Principal, at scope: Scope) -> Grant? {
         refresh()
-        guard let holder = assignments.byPrincipal[principal.objectID] else { return nil }
-        for (key, held) in holder.byScope where scope.key == key || scope.key.hasPrefix(key + "/") {
-            for assigned in held where assigned.permissions.contains(permission) {
-                return Grant(permission: permission, assignmentID: assigned.assignmentID)
+        for holder in holders(principal) {
+            for (key, held) in holder.byScope where scope.key == key || scope.key.hasPrefix(key + "/") {
+                for assigned in held where assigned.permissions.contains(permission) {
+                    return Grant(permission: permission, assignmentID: assigned.assignmentID)
+                }
             }
         }
         return nil
@@ -217,9 +228,13 @@ package final class AccessDecider {
         -> Bool
     {
         refresh()
-        return (assignments.byPrincipal[principal.objectID]?.byScope ?? [:]).contains { key, held in
-            (scope.key == key || scope.key.hasPrefix(key + "/"))
-                && held.contains { $0.permissions.contains(permission) && ($0.assignableRoles?.contains(role) ?? true) }
+        return holders(principal).contains { holder in
+            holder.byScope.contains { key, held in
+                (scope.key == key || scope.key.hasPrefix(key + "/"))
+                    && held.contains {
+                        $0.permissions.contains(permission) && ($0.assignableRoles?.contains(role) ?? true)
+                    }
+            }
         }
     }
 
@@ -229,8 +244,11 @@ package final class AccessDecider {
     }
 
     private func remember(_ question: Question, _ chain: ScopeChain) -> [Assignments.Held] {
-        let byScope = assignments.byPrincipal[question.principal]?.byScope ?? [:]
-        let held = chain.keys.flatMap { byScope[$0] ?? [] }
+        var held: [Assignments.Held] = []
+        for id in [question.principal] + question.groups {
+            guard let byScope = assignments.byPrincipal[id]?.byScope else { continue }
+            for key in chain.keys { held += byScope[key] ?? [] }
+        }
         if onVault.count >= 10_000 { onVault.removeAll(keepingCapacity: true) }
         onVault[question] = held
         return held

@@ -83,10 +83,13 @@ package struct AccessPolicies: Sendable {
     }
 
     func grant(_ permission: Permission, to principal: Principal) -> Grant? {
-        let holds = (byObject[principal.objectID] ?? []).contains { held in
-            (held.applicationID == nil || held.applicationID == principal.applicationID)
-                && held.permissions.contains(permission)
+        func gives(_ id: GUID) -> Bool {
+            (byObject[id] ?? []).contains { held in
+                (held.applicationID == nil || held.applicationID == principal.applicationID)
+                    && held.permissions.contains(permission)
+            }
         }
+        let holds = gives(principal.objectID) || principal.groups.contains(where: gives)
         return holds ? Grant(permission: permission, assignmentID: nil) : nil
     }
 }

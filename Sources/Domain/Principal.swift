@@ -10,8 +10,13 @@ package struct Principal: Hashable, Sendable {
     package let tenant: GUID
     /// `iss` as the token had it.
     package let issuer: String
+    /// The groups it is in, nested ones too.
+    package let groups: [GUID]
 
-    package init(kind: Kind, objectID: GUID, applicationID: GUID, tenant: GUID, issuer: String) {
+    package init(
+        kind: Kind, objectID: GUID, applicationID: GUID, tenant: GUID, issuer: String, groups: [GUID] = []
+    ) {
+        self.groups = groups
         self.kind = kind
         self.objectID = objectID
         self.applicationID = applicationID
@@ -27,5 +32,15 @@ package struct Principal: Hashable, Sendable {
     }
 
     /// How error texts of the service name a caller.
-    package var callerText: String { "appid=\(applicationID);oid=\(objectID);iss=\(issuer)" }
+    package var callerText: String {
+        let count = groups.isEmpty ? "" : "numgroups=\(groups.count);"
+        return "appid=\(applicationID);oid=\(objectID);\(count)iss=\(issuer)"
+    }
+
+    /// The same in the groups that it is in now.
+    package func `in`(_ groups: [GUID]) -> Principal {
+        Principal(
+            kind: kind, objectID: objectID, applicationID: applicationID, tenant: tenant, issuer: issuer, groups: groups
+        )
+    }
 }

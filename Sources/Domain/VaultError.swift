@@ -48,6 +48,8 @@ package struct VaultError: Error, Sendable {
         /// On the management plane: a name that cannot be a vault's, one that is taken, or one that a deleted vault holds.
         case vaultNameNotValid, vaultAlreadyExists, vaultIsDeleted
         case resourceGroupNotFound
+        /// On the directory's host.
+        case directoryObjectNotFound
         /// The host name belongs to nothing served here.
         case hostNotFound
         /// No such path on this host.

@@ -7,6 +7,7 @@ package import Barrier
 import Certificates
 package import Cryptography
 package import Domain
+import Graph
 import HTTPSClient
 package import HTTPServer
 package import Identity
@@ -23,6 +24,7 @@ import Secrets
 package import Store
 import StoreSQLite
 package import Threads
+import WebTokens
 
 /// Builds every room once and introduces them to one another, for production and for tests.
 package final class House: Sendable {
@@ -114,7 +116,8 @@ package final class House: Sendable {
             let software = try OpenSSLProvider(engine)
             let login = Login(
                 authority: authority, keys: signingKeys, clients: clients, directory: directory, pool: pool,
-                engine: engine, provider: software)
+                engine: engine, provider: software,
+                issuers: TrustedIssuers(configuration.federation, software: software, fetch: Self.fetch))
             let tokenName = configuration.token == nil ? instance.tenant : try await bootstrap.tokenName()
             let hardware = try configuration.token.map { token throws(CryptoError) in
                 try HardwareSetup(token, software: software, instance: tokenName)
@@ -168,7 +171,8 @@ package final class House: Sendable {
                     publicKey: try checkpointKey.publicKey()), kek: kek, sealByToken: hardware?.sealing)
             catalog = Catalog(
                 secrets.operations + keys.operations + certificates.operations + authorities.operations
-                    + acme.operations + notices.operations + login.operations + management.operations)
+                    + acme.operations + notices.operations + login.operations + management.operations
+                    + Graph(authority: authority, directory: directory).operations)
             dispatcher = Dispatcher(
                 catalog: catalog, authority: authority, suffix: configuration.suffix,
                 subscription: instance.subscription,
@@ -257,18 +261,18 @@ package final class House: Sendable {
         }
     }
 
-    /// The keys of an attestation authority: at most 256 KiB within ten seconds, no redirects.
-    private static func fetch(_ authority: AttestationAuthorities.Authority) async -> Result<[UInt8], VaultError> {
-        let client = HTTPSClient(caFile: authority.caFile, mostBytes: 256 << 10, timeout: .seconds(10))
+    /// A document of an issuer of tokens: at most 256 KiB within ten seconds, no redirects.
+    private static func fetch(_ address: String, _ issuer: TrustedIssuers.Issuer) async -> Result<[UInt8], VaultError> {
+        let client = HTTPSClient(caFile: issuer.caFile, mostBytes: 256 << 10, timeout: .seconds(10))
         do throws(HTTPSClient.Failure) {
-            let answer = try await client.exchange("GET", authority.keysURL)
+            let answer = try await client.exchange("GET", address)
             guard answer.status == 200 else {
                 throw HTTPSClient.Failure("it answered with status \(answer.status)")
             }
             return .success(answer.body)
         } catch {
             return .failure(
-                .unavailable("The keys cannot be fetched.", cause: "\(authority.keysURL): \(error.text)"))
+                .unavailable("The keys cannot be fetched.", cause: "\(address): \(error.text)"))
         }
     }
 

@@ -7,6 +7,7 @@ package import Operations
 package import ProviderPKCS11
 package import SMTPClient
 package import StoreSQLite
+package import WebTokens
 
 /// Everything that is decided outside the house: where it stands, what it is called, and the world it lives in.
 package struct HouseConfiguration: Sendable {
@@ -34,6 +35,8 @@ package struct HouseConfiguration: Sendable {
     package var token: Token?
     /// Whose attestations open exportable keys.
     package var attestationAuthorities: [AttestationAuthorities.Authority] = []
+    /// Whose tokens may stand for applications (workload identity federation).
+    package var federation: [TrustedIssuers.Issuer] = []
     /// Where clients reach what is served over plain HTTP, such as `http://pki.example.com`; stands in certificates. Nil for nowhere.
     package var publicAddress: String?
     /// Where notices go; nil for nowhere.

@@ -3,8 +3,16 @@ package import Domain
 import FoundationEssentials
 import Store
 
-/// A client of the directory: what asks for tokens with a secret or by a certificate, and holds roles by its object id.
+/// A client of the directory: what asks for tokens with a secret, by a certificate or by the token of another issuer, and holds roles by its
+/// object id.
 package struct Application: Sendable, Hashable {
+    package enum Kind: String, Sendable, Codable {
+        case application
+        /// The identity of a machine or a program; it has no secret.
+        case managedIdentity
+    }
+
+    package let kind: Kind
     package let id: GUID
     /// Of its service principal: what role assignments name.
     package let objectID: GUID
@@ -13,17 +21,45 @@ package struct Application: Sendable, Hashable {
     package let created: Timestamp
     package var secrets: [ClientSecret]
     package var certificates: [ClientCertificate] = []
+    package var federated: [FederatedCredential] = []
     /// Stands in every token; a token with an older number is refused. Moves when the secret is reset or a certificate is taken away.
     package var tokenGeneration: Int
 
-    package init(id: GUID, objectID: GUID, displayName: String, created: Timestamp, secret: ClientSecret) {
+    package init(
+        id: GUID, objectID: GUID, displayName: String, created: Timestamp, secret: ClientSecret?,
+        kind: Kind = .application
+    ) {
+        self.kind = kind
         self.id = id
         self.objectID = objectID
         self.displayName = displayName
         self.created = created
         isEnabled = true
-        secrets = [secret]
+        secrets = secret.map { [$0] } ?? []
         tokenGeneration = 1
+    }
+}
+
+/// Whose tokens stand for an application: an issuer and a subject of it, together.
+package struct FederatedCredential: Sendable, Hashable, Codable {
+    /// What is asked of `aud` when nothing is said.
+    package static let usualAudience = "api://AzureADTokenExchange"
+    package static let most = 20
+
+    package let id: GUID
+    package let name: String
+    package let issuer: String
+    package let subject: String
+    package let audiences: [String]
+    package let description: String
+
+    package init(id: GUID, name: String, issuer: String, subject: String, audiences: [String], description: String) {
+        self.id = id
+        self.name = name
+        self.issuer = issuer
+        self.subject = subject
+        self.audiences = audiences
+        self.description = description
     }
 }
 
@@ -89,6 +125,10 @@ package enum ApplicationTable {
         let tokenGeneration: Int
         /// Absent for none.
         let certificates: [Certificate]?
+        /// Absent for none.
+        let federated: [FederatedCredential]?
+        /// Absent for an application.
+        let kind: Application.Kind?
     }
 
     private static func key(_ id: GUID) -> String { prefix + id.description }
@@ -116,7 +156,9 @@ package enum ApplicationTable {
             secrets: application.secrets.map {
                 .init(salt: Base64.encode($0.salt), hash: Base64.encode($0.hash), created: $0.created.nanoseconds)
             }, tokenGeneration: application.tokenGeneration,
-            certificates: application.certificates.isEmpty ? nil : application.certificates.map { .init($0) })
+            certificates: application.certificates.isEmpty ? nil : application.certificates.map { .init($0) },
+            federated: application.federated.isEmpty ? nil : application.federated,
+            kind: application.kind == .application ? nil : application.kind)
         guard let bytes = try? JSONEncoder().encode(record) else {
             throw .internal("an application could not be encoded")
         }
@@ -138,11 +180,11 @@ package enum ApplicationTable {
             }
             secrets.append(ClientSecret(salt: salt, hash: hash, created: Timestamp(nanoseconds: secret.created)))
         }
-        guard let first = secrets.first else { throw .integrity(record: key) }
         var application = Application(
             id: record.id, objectID: record.objectID, displayName: record.displayName,
-            created: Timestamp(nanoseconds: record.created), secret: first)
+            created: Timestamp(nanoseconds: record.created), secret: nil, kind: record.kind ?? .application)
         application.secrets = secrets
+        application.federated = record.federated ?? []
         for stored in record.certificates ?? [] {
             guard let certificate = stored.value else { throw .integrity(record: key) }
             application.certificates.append(certificate)

@@ -3,7 +3,7 @@ package import Domain
 /// Names and addresses of the identity side: the tenant, the issuer, and the resources a token can be for.
 package struct Authority: Sendable {
     /// What a token opens, by the host that receives it.
-    package enum Resource: Sendable, CaseIterable { case vault, managedHSM, management }
+    package enum Resource: Sendable, CaseIterable { case vault, managedHSM, management, graph }
 
     package let tenant: GUID
     /// `https://login.<suffix>[:port]`, without a trailing slash.
@@ -16,7 +16,7 @@ package struct Authority: Sendable {
         loginURL = "https://login." + suffix
         localResources = [
             .vault: "https://vault." + suffix, .managedHSM: "https://managedhsm." + suffix,
-            .management: "https://management." + suffix,
+            .management: "https://management." + suffix, .graph: "https://graph." + suffix,
         ]
     }
 
@@ -32,6 +32,7 @@ package struct Authority: Sendable {
         case .managedHSM: [url(of: .managedHSM), "https://managedhsm.azure.net"]
         case .management:
             [url(of: .management), "https://management.azure.com", "https://management.core.windows.net"]
+        case .graph: [url(of: .graph), "https://graph.microsoft.com"]
         }
     }
 

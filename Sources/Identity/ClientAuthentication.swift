@@ -64,7 +64,8 @@ package final class ClientAuthentication: Sendable {
         if let seconds = failures.withLock({ $0.waitSeconds(tryName, now: now) }) {
             return .throttled(seconds: seconds)
         }
-        let secrets = application?.secrets ?? [decoy]
+        // One without a secret costs as much as one that is not known.
+        let secrets = application.flatMap { $0.secrets.isEmpty ? nil : $0.secrets } ?? [decoy]
         let engine = engine
         let matched = await pool.run(on: waker) { () -> Bool in
             var matched = false
@@ -75,7 +76,7 @@ package final class ClientAuthentication: Sendable {
             return matched
         }
         guard let matched else { return .busy }
-        guard matched, let application, application.isEnabled else {
+        guard matched, let application, application.isEnabled, !application.secrets.isEmpty else {
             failures.withLock { $0.note(tryName, now: now) }
             return .refused
         }

@@ -2,34 +2,86 @@ package import Barrier
 package import Domain
 import Synchronization
 
-/// The applications as one immutable picture that every change replaces; what the path of a request asks whether a client still
-/// stands.
+/// Applications and groups as one immutable picture that every change replaces; what the path of a request asks whether a client still
+/// stands, and which groups it is in.
 package final class Directory: Sendable {
-    private let current: Mutex<[GUID: Application]>
+    private struct State: Sendable {
+        var applications: [GUID: Application]
+        var groups: [GUID: DirectoryGroup]
+        /// Groups by the object ids of their own members.
+        var groupsOfMember: [GUID: [GUID]] = [:]
+
+        init(_ applications: [Application], _ groups: [DirectoryGroup]) {
+            self.applications = Dictionary(uniqueKeysWithValues: applications.map { ($0.id, $0) })
+            self.groups = Dictionary(uniqueKeysWithValues: groups.map { ($0.id, $0) })
+            index()
+        }
+
+        mutating func index() {
+            groupsOfMember = [:]
+            for group in groups.values {
+                for member in group.members { groupsOfMember[member, default: []].append(group.id) }
+            }
+        }
+    }
+
+    private let current: Mutex<State>
     private let generation = Atomic<UInt64>(1)
 
-    package init(_ applications: [Application]) {
-        current = Mutex(Dictionary(uniqueKeysWithValues: applications.map { ($0.id, $0) }))
+    package init(_ applications: [Application], groups: [DirectoryGroup] = []) {
+        current = Mutex(State(applications, groups))
     }
 
     package convenience init(loadingFrom reader: any RecordReader) throws(VaultError) {
-        self.init(try ApplicationTable.all(in: reader))
+        self.init(try ApplicationTable.all(in: reader), groups: try GroupTable.all(in: reader))
     }
 
-    package func application(_ id: GUID) -> Application? { current.withLock { $0[id] } }
+    // MARK: Applications
+
+    package func application(_ id: GUID) -> Application? { current.withLock { $0.applications[id] } }
 
     package func application(objectID: GUID) -> Application? {
-        current.withLock { $0.values.first { $0.objectID == objectID } }
+        current.withLock { $0.applications.values.first { $0.objectID == objectID } }
     }
 
-    package var all: [Application] { current.withLock { Array($0.values) } }
+    package var all: [Application] { current.withLock { Array($0.applications.values) } }
 
     /// Takes one application anew from the store after a commit; see `AccessControl.reload` for why so.
     package func reload(_ id: GUID, from reader: any RecordReader, committed: Application?) {
-        current.withLock { applications in
+        current.withLock { state in
             var stored = committed
             do { stored = try ApplicationTable.application(id, in: reader) } catch {}
-            applications[id] = stored
+            state.applications[id] = stored
+        }
+        generation.add(1, ordering: .releasing)
+    }
+
+    // MARK: Groups
+
+    package func group(_ id: GUID) -> DirectoryGroup? { current.withLock { $0.groups[id] } }
+
+    package var groups: [DirectoryGroup] { current.withLock { Array($0.groups.values) } }
+
+    /// The groups that a principal is in, by itself or through other groups, in order.
+    package func groups(of objectID: GUID) -> [GUID] {
+        current.withLock { state in
+            guard var open = state.groupsOfMember[objectID] else { return [] }
+            var found: Set<GUID> = []
+            while let next = open.popLast() {
+                guard found.insert(next).inserted else { continue }
+                open += state.groupsOfMember[next] ?? []
+            }
+            return found.sorted()
+        }
+    }
+
+    /// Takes one group anew from the store after a commit.
+    package func reloadGroup(_ id: GUID, from reader: any RecordReader, committed: DirectoryGroup?) {
+        current.withLock { state in
+            var stored = committed
+            do { stored = try GroupTable.group(id, in: reader) } catch {}
+            state.groups[id] = stored
+            state.index()
         }
         generation.add(1, ordering: .releasing)
     }

@@ -13,7 +13,7 @@ package final class TokenVerifier {
     private static let cacheCapacity = 4_096
 
     private struct Verified {
-        let principal: Principal
+        var principal: Principal
         let resource: Authority.Resource
         let notBefore: Timestamp
         let expires: Timestamp
@@ -57,10 +57,8 @@ package final class TokenVerifier {
         }
         if let known = verified[digest] { return try check(known, digest, for: resource, now: now) }
         let fresh = try verify(String(token.dropFirst(7)), now)
-        let principal = try check(fresh, digest, for: resource, now: now)
         if verified.count >= Self.cacheCapacity { verified.removeAll(keepingCapacity: true) }
-        verified[digest] = fresh
-        return principal
+        return try check(fresh, digest, for: resource, now: now)
     }
 
     /// What can change while a token is remembered: the clock, the host it is shown to, and its client.
@@ -87,10 +85,11 @@ package final class TokenVerifier {
                 verified[digest] = nil
                 throw Self.revoked
             }
-            if var kept = verified[digest] {
-                kept.directoryVersion = version
-                verified[digest] = kept
-            }
+            var kept = known
+            kept.principal = known.principal.in(directory.groups(of: known.principal.objectID))
+            kept.directoryVersion = version
+            verified[digest] = kept
+            return kept.principal
         }
         return known.principal
     }

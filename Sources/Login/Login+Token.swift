@@ -50,7 +50,8 @@ struct TokenRequest: OperationInput {
 }
 
 extension Login {
-    /// Client credentials (RFC 6749 §4.4) with a client secret, or with a certificate's assertion (RFC 7523 §2.2).
+    /// Client credentials (RFC 6749 §4.4) with a client secret, or with an assertion (RFC 7523 §2.2): signed by a certificate's key, or by another
+    /// issuer.
     func token(_ input: TokenRequest, _ call: Call) async throws(VaultError) -> JSONAnswer {
         call.didSlowWork()
         guard GUID(input.tenant) == authority.tenant else { return Self.unknownTenant(input.tenant, call) }
@@ -59,7 +60,11 @@ extension Login {
                 400, "unsupported_grant_type", 70_003,
                 "The app requested an unsupported grant type '\(input.grantType.prefix(64))'.", call)
         }
-        if let assertion = input.assertion { return try await token(input, byAssertion: assertion, call) }
+        if let assertion = input.assertion {
+            return isFederated(assertion)
+                ? try await token(input, byFederated: assertion, call)
+                : try await token(input, byAssertion: assertion, call)
+        }
         guard !input.clientID.isEmpty else {
             return Self.oauthError(
                 400, "invalid_request", 900_144, "The request body must contain the following parameter: 'client_id'.",

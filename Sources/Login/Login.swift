@@ -4,6 +4,7 @@ package import Identity
 package import Operations
 package import ProviderOpenSSL
 package import Threads
+package import WebTokens
 
 /// The embedded token service on the `login.` host: discovery, keys, and tokens for client credentials.
 ///
@@ -17,11 +18,14 @@ package struct Login: Sendable {
     let engine: CryptoEngine
     let directory: Directory
     let provider: OpenSSLProvider
+    /// Whose tokens may stand for clients.
+    let issuers: TrustedIssuers
 
     package init(
         authority: Authority, keys: SigningKeys, clients: ClientAuthentication, directory: Directory, pool: WorkPool,
-        engine: CryptoEngine, provider: OpenSSLProvider
+        engine: CryptoEngine, provider: OpenSSLProvider, issuers: TrustedIssuers
     ) {
+        self.issuers = issuers
         self.engine = engine
         self.directory = directory
         self.provider = provider

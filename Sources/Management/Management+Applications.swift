@@ -42,12 +42,20 @@ extension Management {
 
     struct CreateApplicationInput: OperationInput {
         let displayName: String
+        let kind: Application.Kind
 
         init(_ request: Request) throws(VaultError) {
             struct Body: Decodable {
                 let displayName: String
+                let kind: String?
             }
-            displayName = try Body.fromJSON(request.body).displayName
+            let body = try Body.fromJSON(request.body)
+            displayName = body.displayName
+            guard let kind = Application.Kind(rawValue: body.kind ?? "application") else {
+                throw .badParameter(
+                    "Property 'kind' has invalid value: it must be 'application' or 'managedIdentity'.\r\n")
+            }
+            self.kind = kind
             let isPrintable = displayName.unicodeScalars.allSatisfy { !$0.properties.generalCategory.isControl }
             guard (1...120).contains(displayName.utf16.count), isPrintable else {
                 throw .badParameter(
@@ -106,13 +114,14 @@ extension Management {
         }
     }
 
-    /// Makes an application with a secret, which is shown once.
+    /// Makes an application with a secret, which is shown once; or a managed identity, which has none.
     func createApplication(_ input: CreateApplicationInput, _ call: Call) async throws(VaultError) -> ApplicationOutput
     {
-        let (password, secret) = try await makeSecret(call)
+        let (password, secret): (SensitiveBytes?, ClientSecret?) =
+            input.kind == .managedIdentity ? (nil, nil) : try await makeSecret(call)
         let application = Application(
             id: call.lane.newGUID(), objectID: call.lane.newGUID(), displayName: input.displayName, created: call.now,
-            secret: secret)
+            secret: secret, kind: input.kind)
         call.concerns(objectID: "/strongroom/applications/\(application.id)")
         try await call.commit { transaction throws(VaultError) in try ApplicationTable.put(application, in: transaction)
         }
@@ -137,7 +146,8 @@ extension Management {
     /// Replaces the secret. Tokens that the old one got are refused too: whoever had it must lose what it gave.
     func resetPassword(_ input: ApplicationInput, _ call: Call) async throws(VaultError) -> ApplicationOutput {
         let (password, secret) = try await makeSecret(call)
-        var output = try await change(input.id, call) { application in
+        var output = try await change(input.id, call) { application throws(VaultError) in
+            guard application.kind == .application else { throw .badParameter("A managed identity has no secret.") }
             application.secrets = [secret]
             application.tokenGeneration += 1
         }

@@ -1,6 +1,7 @@
 import Access
 import Barrier
 import Domain
+import Identity
 import Operations
 
 extension Management {
@@ -86,11 +87,12 @@ extension Management {
 
     struct AssignmentOutput: OperationOutput {
         let assignment: RoleAssignment
+        let principalType: String
         var status: UInt16 = 200
 
-        func response(_ call: Call) -> Response { .json(status) { Self.write(assignment, to: &$0) } }
+        func response(_ call: Call) -> Response { .json(status) { Self.write(assignment, principalType, to: &$0) } }
 
-        static func write(_ assignment: RoleAssignment, to writer: inout JSONWriter) {
+        static func write(_ assignment: RoleAssignment, _ principalType: String, to writer: inout JSONWriter) {
             writer.object("properties") { properties in
                 let subscription = assignment.scope.description.split(separator: "/").dropFirst().first ?? ""
                 properties.member(
@@ -98,7 +100,7 @@ extension Management {
                     "/subscriptions/\(subscription)/providers/Microsoft.Authorization/roleDefinitions/\(assignment.roleID)"
                 )
                 properties.member("principalId", assignment.principalID)
-                properties.member("principalType", "ServicePrincipal")
+                properties.member("principalType", principalType)
                 properties.member("scope", assignment.scope.description)
                 properties.member("createdOn", assignment.created.iso8601)
                 properties.member("updatedOn", assignment.created.iso8601)
@@ -156,9 +158,14 @@ extension Management {
             try RoleAssignmentTable.put(wanted, in: transaction)
             return nil
         }
-        if let existing { return AssignmentOutput(assignment: existing) }
+        if let existing { return AssignmentOutput(assignment: existing, principalType: principalType(existing)) }
         access.reload(wanted.id, from: call.lane.reader, committed: wanted)
-        return AssignmentOutput(assignment: wanted, status: 201)
+        return AssignmentOutput(assignment: wanted, principalType: principalType(wanted), status: 201)
+    }
+
+    /// What kind of principal an assignment names; one that is gone counts as an application.
+    func principalType(_ assignment: RoleAssignment) -> String {
+        directory.group(assignment.principalID) == nil ? "ServicePrincipal" : "Group"
     }
 
     func getRoleAssignment(_ input: AssignmentInput, _ call: Call) async throws(VaultError) -> AssignmentOutput {
@@ -167,7 +174,7 @@ extension Management {
         else {
             throw VaultError(.resourceNotFound, "The role assignment '\(input.id)' is not found at this scope.")
         }
-        return AssignmentOutput(assignment: assignment)
+        return AssignmentOutput(assignment: assignment, principalType: principalType(assignment))
     }
 
     /// Takes a role away; in force for the very next request.
@@ -187,7 +194,7 @@ extension Management {
             return assignment
         }
         access.reload(input.id, from: call.lane.reader, committed: nil)
-        return AssignmentOutput(assignment: removed)
+        return AssignmentOutput(assignment: removed, principalType: principalType(removed))
     }
 
     /// Some roles may assign only certain others.
@@ -222,12 +229,14 @@ extension Management {
     }
 
     struct AssignmentList: OperationOutput {
-        let assignments: [RoleAssignment]
+        let assignments: [(assignment: RoleAssignment, principalType: String)]
 
         func response(_ call: Call) -> Response {
             .json { list in
                 list.array("value") { list in
-                    for assignment in assignments { list.object { AssignmentOutput.write(assignment, to: &$0) } }
+                    for (assignment, type) in assignments {
+                        list.object { AssignmentOutput.write(assignment, type, to: &$0) }
+                    }
                 }
             }
         }
@@ -242,6 +251,6 @@ extension Management {
                 && (key == wanted || key.hasPrefix(wanted + "/") || wanted.hasPrefix(key + "/"))
                 && (input.principalID.map { $0 == assignment.principalID } ?? true)
         }
-        return AssignmentList(assignments: found.sorted { $0.id < $1.id })
+        return AssignmentList(assignments: found.sorted { $0.id < $1.id }.map { ($0, principalType($0)) })
     }
 }

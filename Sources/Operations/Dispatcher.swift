@@ -290,7 +290,7 @@ package final class Dispatcher: Sendable {
                     .vaultNotFound, "A managed HSM with the name '\(label)' was not found on this server.")
             }
             return pool
-        case .login, .management: return nil
+        case .login, .management, .graph: return nil
         case .console, .unknown:
             throw VaultError(
                 .hostNotFound,
@@ -450,6 +450,7 @@ extension HostRoute {
         case .vault: .vault
         case .login: .login
         case .management: .management
+        case .graph: .graph
         case .managedHSM: .managedHSM
         case .console, .unknown: nil
         }
@@ -461,6 +462,7 @@ extension HostRoute {
         case .vault: .vault
         case .managedHSM: .managedHSM
         case .management: .management
+        case .graph: .graph
         case .login, .console, .unknown: nil
         }
     }
@@ -469,7 +471,7 @@ extension HostRoute {
         switch self {
         case .vault: .vault
         case .managedHSM: .managedHSM
-        case .login, .management, .console, .unknown: .plain
+        case .login, .management, .graph, .console, .unknown: .plain
         }
     }
 }

@@ -36,6 +36,7 @@ package struct ErrorAnswer: Sendable {
             case .vaultNameNotValid: (400, "VaultNameNotValid", nil)
             case .vaultAlreadyExists: (409, "VaultAlreadyExists", nil)
             case .vaultIsDeleted: (409, "ConflictError", nil)
+            case .directoryObjectNotFound: (404, "Request_ResourceNotFound", nil)
             case .resourceGroupNotFound: (404, "ResourceGroupNotFound", nil)
             case .hostNotFound: (404, "HostNotFound", nil)
             case .routeNotFound: (404, "NotFound", nil)

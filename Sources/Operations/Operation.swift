@@ -20,9 +20,11 @@ package struct Hosts: OptionSet, Sendable, Hashable {
     package static let managedHSM = Hosts(rawValue: 2)
     package static let login = Hosts(rawValue: 4)
     package static let management = Hosts(rawValue: 8)
+    package static let graph = Hosts(rawValue: 16)
 
     package static let named: [(kind: Hosts, name: String)] = [
         (.vault, "vault"), (.managedHSM, "managedhsm"), (.login, "login"), (.management, "management"),
+        (.graph, "graph"),
     ]
 
     package var names: [String] { Self.named.filter { contains($0.kind) }.map(\.name) }

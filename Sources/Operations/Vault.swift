@@ -90,7 +90,7 @@ package enum HostRoute: Sendable, Hashable {
     /// The name when it can be one, and the label as it stood.
     case vault(VaultName?, label: String)
     case managedHSM(VaultName?, label: String)
-    case login, management, console
+    case login, management, graph, console
     case unknown
 
     /// - Parameters:
@@ -107,6 +107,7 @@ package enum HostRoute: Sendable, Hashable {
             switch labels[0] {
             case "login": self = .login
             case "management": self = .management
+            case "graph": self = .graph
             case "console": self = .console
             default: self = .unknown
             }

@@ -9,7 +9,7 @@ struct App: AsyncParsableCommand {
         abstract: "Create and look after applications (clients) of a running server.",
         subcommands: [
             Create.self, List.self, Disable.self, Enable.self, Delete.self, ResetPassword.self, AddCertificate.self,
-            RemoveCertificate.self,
+            RemoveCertificate.self, AddFederated.self, RemoveFederated.self,
         ])
 
     /// What the server tells of an application.
@@ -73,12 +73,17 @@ struct App: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Create an application with a secret, which is shown once.")
         @Argument(help: "Its display name.") var name: String
+        @Flag(help: "Make a managed identity, which has no secret: a certificate or another issuer proves it.")
+        var managedIdentity = false
         @Option(help: "text or json.") var output = OutputFormat.text
         @OptionGroup var connection: ConnectionOptions
 
         func run() async throws {
             var body = JSONWriter()
-            body.object { $0.member("displayName", name) }
+            body.object { body in
+                body.member("displayName", name)
+                if managedIdentity { body.member("kind", "managedIdentity") }
+            }
             let answer = try await connection.client().call(.POST, "/strongroom/applications", body: body.bytes)
             try Description.fromJSON(answer).print(output)
         }

@@ -31,6 +31,11 @@ struct Dev: AsyncParsableCommand {
     var authorities: [String] = []
 
     @Option(
+        name: .customLong("federation-issuer"),
+        help: "An issuer whose tokens may stand for applications, URL or URL,CA_FILE; may be repeated.")
+    var issuers: [String] = []
+
+    @Option(
         name: .customLong("acme-directory"),
         help: "The directory of an ACME authority that may be asked, URL or URL,CA_FILE; may be repeated.")
     var directories: [String] = []
@@ -62,12 +67,14 @@ struct Dev: AsyncParsableCommand {
         if let publisher {
             try ACMEConfiguration.requireProgram(publisher) { CommandFailure.usage("--acme-dns-command: \($0)") }
         }
+        let federation = try issuers.map { try AttestationSetting.parseIssuer($0) }
         let trusted = try authorities.map { try AttestationSetting.parse($0) }
 
         let engine = try CryptoEngine()
         let folder = try DataFolder(creating: data)
         var configuration = HouseConfiguration(folder: folder.path, suffix: suffix.lowercased(), publicPort: port)
         configuration.attestationAuthorities = trusted
+        configuration.federation = federation
         configuration.acmeDirectories = allowed
         configuration.challengePublisher = publisher.map { .command($0) }
         configuration.publicAddress = "http://pki.\(configuration.authoritySuffix)"
@@ -83,7 +90,7 @@ struct Dev: AsyncParsableCommand {
 
         let hosts =
             ["*.vault.\(suffix)", "*.managedhsm.\(suffix)"]
-            + ["login", "management", "console"].map { "\($0).\(suffix)" }
+            + ["login", "management", "graph", "console"].map { "\($0).\(suffix)" }
         let named = names.map { "\($0).vault.\(suffix)" } + pools.map { "\($0).managedhsm.\(suffix)" }
         let certificates = try await OwnCertificates.current(
             house, hosts: named + hosts + [suffix], addresses: ["127.0.0.1", "::1"])

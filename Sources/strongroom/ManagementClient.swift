@@ -97,6 +97,18 @@ final class ManagementClient {
         return answer
     }
 
+    /// The directory, beside the management plane.
+    var graphURL: String { armURL.replacingOccurrence(of: "//management.", with: "//graph.") }
+
+    /// Calls the directory.
+    func call(graph method: HTTPMethod, _ path: String, body: [UInt8] = []) async throws -> [UInt8] {
+        let token = try await token(for: graphURL)
+        let headers = [("Authorization", "Bearer \(token)"), ("Content-Type", "application/json")]
+        let (status, answer) = try await exchange(method, graphURL + path, headers, body)
+        guard status < 300 else { throw CommandFailure(Self.message(status, answer)) }
+        return answer
+    }
+
     /// Calls the data plane of a vault.
     ///
     /// - Parameters:
@@ -190,4 +202,16 @@ final class ManagementClient {
 
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
     case text, json
+}
+
+extension String {
+    /// The text with the first occurrence of a word replaced.
+    fileprivate func replacingOccurrence(of word: String, with other: String) -> String {
+        guard let range = firstRange(of: word) else { return self }
+        return replacingCharacters(in: range, with: other)
+    }
+
+    private func replacingCharacters(in range: Range<Index>, with other: String) -> String {
+        self[..<range.lowerBound] + other + self[range.upperBound...]
+    }
 }

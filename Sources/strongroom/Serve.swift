@@ -25,7 +25,7 @@ struct Serve: AsyncParsableCommand {
             vaults [{name, sku: "standard" | "premium", retentionDays, purgeProtection}],
             pools [{name, retentionDays, purgeProtection, administrators: [object ids]}],
             hsm {module, tokenLabel, pin: "stdin" | "fd:N" | "credential:NAME", sessions},
-            attestation [{issuer, keysURL, caFile}], crypto {fips: "off" | "required"},
+            attestation [{issuer, keysURL, caFile}], federation [{issuer, keysURL, caFile}], crypto {fips: "off" | "required"},
             network {allowPrivateAddresses}, audit {durability: "synced" | "written"},
             pki {address, port}, notices {webhook, secret, caFile, mail {server, port, security: "starttls" | "tls" | "none",
             user, password, from, caFile}}, acme {directories [{url, caFile}], dns {command | webhook, secret, caFile}}.

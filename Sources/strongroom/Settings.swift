@@ -6,6 +6,7 @@ import House
 import Keys
 import Operations
 import ProviderPKCS11
+import WebTokens
 
 #if canImport(Glibc)
     import Glibc
@@ -34,6 +35,7 @@ struct Settings: Sendable {
     var location = "local"
     var vaults: [HouseConfiguration.VaultSettings] = []
     var allowsPrivateAddresses = false
+    var federation: [TrustedIssuers.Issuer] = []
     var auditDurability = "synced"
 
     /// The token of a hardware security module, and where its PIN comes from.
@@ -87,6 +89,14 @@ struct Settings: Sendable {
             }
             return AttestationAuthorities.Authority(
                 issuer: authority.issuer, keysURL: authority.keysURL, caFile: authority.caFile)
+        }
+        federation = try (content.federation ?? []).map { issuer in
+            guard AttestationSetting.isAddress(issuer.issuer), issuer.keysURL.map(AttestationSetting.isAddress) ?? true
+            else { throw Self.wrong("federation", "issuer and keysURL must be https addresses") }
+            if let file = issuer.caFile, access(file, R_OK) != 0 {
+                throw Self.wrong("federation.caFile", "the file '\(file)' cannot be read")
+            }
+            return TrustedIssuers.Issuer(name: issuer.issuer, keysURL: issuer.keysURL, caFile: issuer.caFile)
         }
         pki = content.pki
         notices = content.notices
@@ -244,6 +254,7 @@ struct Settings: Sendable {
         configuration.resourceGroup = resourceGroup
         configuration.location = location
         configuration.vaults = vaults
+        configuration.federation = federation
         configuration.allowsPrivateAddresses = allowsPrivateAddresses
         configuration.attestationAuthorities = attestation
         configuration.publicAddress = pki?.address
@@ -324,7 +335,9 @@ extension Settings {
             "pools.sku", "pools.administrators", "vaults.administrators", "pools.retentionDays",
             "pools.purgeProtection", "hsm", "hsm.module", "hsm.tokenLabel",
             "hsm.pin",
-            "hsm.sessions", "attestation", "attestation.issuer", "attestation.keysURL", "attestation.caFile", "crypto",
+            "hsm.sessions", "attestation", "attestation.issuer", "attestation.keysURL", "attestation.caFile",
+            "federation",
+            "federation.issuer", "federation.keysURL", "federation.caFile", "crypto",
             "crypto.fips", "network", "network.allowPrivateAddresses", "audit", "audit.durability", "pki",
             "pki.address", "pki.port", "notices", "notices.webhook",
             "notices.secret", "notices.caFile", "notices.mail", "notices.mail.server", "notices.mail.port",
@@ -340,6 +353,7 @@ extension Settings {
         let hsm: HSM?
         let pools: [Vault]?
         let attestation: [Attestation]?
+        let federation: [Attestation]?
         let crypto: Crypto?
         let tenant: GUID?
         let subscription: GUID?

@@ -56,7 +56,7 @@ struct AttestationAuthoritiesTests {
         func answer(_ result: Result<[UInt8], VaultError>) { document.withLock { $0 = result } }
 
         func authorities() -> AttestationAuthorities {
-            AttestationAuthorities([.init(issuer: AttestationAuthoritiesTests.issuer)], software: software) { _ in
+            AttestationAuthorities([.init(issuer: AttestationAuthoritiesTests.issuer)], software: software) { _, _ in
                 self.fetches.withLock { $0 += 1 }
                 return self.document.withLock { $0 }
             }
@@ -108,7 +108,7 @@ struct AttestationAuthoritiesTests {
     @Test("Nobody is believed who is not configured")
     func noAuthority() async throws {
         let authority = try Authority()
-        let none = AttestationAuthorities([], software: authority.software) { _ in .success([]) }
+        let none = AttestationAuthorities([], software: authority.software) { _, _ in .success([]) }
         #expect(await !isBelieved(try authority.token(Self.sound), by: none))
         for issuer in [#""https://other.example""#, #""""#, "7", "null", #"["https://maa.example"]"#] {
             let claims = #"{"iss":\#(issuer),"exp":1800000100}"#

@@ -1,0 +1,86 @@
+import Domain
+import Identity
+import Operations
+import WebTokens
+
+extension Login {
+    private struct Claims: Decodable {
+        let iss: String
+        let sub: String?
+        let aud: Audiences?
+    }
+
+    /// One text or several.
+    private struct Audiences: Decodable {
+        let values: [String]
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let one = try? container.decode(String.self) {
+                values = [one]
+            } else {
+                values = try container.decode([String].self)
+            }
+        }
+    }
+
+    /// Whether an assertion says that it comes from an issuer which is not the client itself.
+    func isFederated(_ assertion: String) -> Bool {
+        let parts = assertion.split(separator: ".", omittingEmptySubsequences: false)
+        guard assertion.utf8.count <= ClientAssertion.mostBytes, parts.count == 3,
+            let payload = Base64.decodeURL(parts[1]), let claims = try? Claims.fromJSON(payload)
+        else { return false }
+        return claims.iss.hasPrefix("https://")
+    }
+
+    /// A token for a client whose identity another issuer vouches for (workload identity federation). The issuer and the subject stand for
+    /// the client together; neither does alone.
+    func token(_ input: TokenRequest, byFederated text: String, _ call: Call) async throws(VaultError) -> JSONAnswer {
+        let proven: TrustedIssuers.Proven
+        do throws(TrustedIssuers.Flaw) { proven = try await issuers.verify(text, now: call.now) } catch {
+            return Self.refusedFederated(error, call)
+        }
+        guard let id = GUID(input.clientID) else {
+            return Self.oauthError(
+                400, "invalid_request", 900_144,
+                "The request body must contain the following parameter: 'client_id', a GUID.", call)
+        }
+        call.concerns(objectID: "/strongroom/applications/\(id)")
+        guard let claims = try? Claims.fromJSON(proven.claims), let subject = claims.sub,
+            let application = directory.application(id), application.isEnabled,
+            let credential = application.federated.first(where: { $0.issuer == proven.issuer && $0.subject == subject })
+        else {
+            return Self.oauthError(
+                401, "invalid_client", 700_213,
+                "No matching federated identity record found for the presented issuer and subject of this client.", call
+            )
+        }
+        guard let audiences = claims.aud?.values, audiences.contains(where: credential.audiences.contains) else {
+            return Self.oauthError(
+                401, "invalid_client", 700_212,
+                "No matching federated identity record found for the presented assertion audience. Expected one of "
+                    + credential.audiences.map { "'\($0.prefix(128))'" }.joined(separator: ", ") + ".", call)
+        }
+        authenticated(application, call)
+        guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
+            return unknownResource(input, call)
+        }
+        return answer(input, audience, try await sign(application, audience, call), call)
+    }
+
+    private static func refusedFederated(_ flaw: TrustedIssuers.Flaw, _ call: Call) -> JSONAnswer {
+        let (code, text): (Int, String) =
+            switch flaw {
+            case .tooLong, .malformed: (50_027, "The client assertion is not a valid JWT with iss, sub, aud and exp.")
+            case .algorithm: (5_002_738, "The algorithm of the client assertion is not allowed.")
+            case .unknownIssuer: (700_211, "No trusted issuer is configured by the name in the client assertion.")
+            case .expired, .notYetValid:
+                (700_024, "The client assertion is not within its valid time range.")
+            case .noKeyNamed, .unknownKey: (700_027, "The key of the client assertion is not one of its issuer's.")
+            case .notSigned: (700_027, "The signature of the client assertion is not valid.")
+            case .keysUnreachable, .keysUnreadable:
+                (50_166, "The keys of the issuer of the client assertion cannot be had now.")
+            }
+        return oauthError(401, "invalid_client", code, text, call)
+    }
+}

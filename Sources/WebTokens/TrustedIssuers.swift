@@ -1,0 +1,202 @@
+import Cryptography
+package import Domain
+package import ProviderOpenSSL
+import Synchronization
+
+/// Issuers of JSON web tokens that are not this server, and the keys by which their tokens are proven. Configured; none is trusted by
+/// default.
+///
+/// Checked: size, three parts, `alg` by an allow-list, no `crit`, an issuer that is known, signature by one of its keys, `exp` and `nbf` with
+/// 60 s of skew. Keys named inside a token are never followed. Keys are fetched when a token names one that is not known: at most once
+/// in 30 s, and anew after an hour.
+/// - Source: RFC 7515, RFC 7517 §5, RFC 7519 §7.2, RFC 8725 §3; OpenID Connect Discovery 1.0 §4.
+package final class TrustedIssuers: Sendable {
+    package struct Issuer: Sendable {
+        /// As the claim `iss` has it.
+        package let name: String
+        /// Where its keys are (JWKS); nil to ask its discovery document.
+        package let keysURL: String?
+        /// PEM bundle that its TLS certificate must lead to; nil for the system's.
+        package let caFile: String?
+
+        package init(name: String, keysURL: String? = nil, caFile: String? = nil) {
+            (self.name, self.keysURL, self.caFile) = (name, keysURL, caFile)
+        }
+    }
+
+    package enum Flaw: Error, Sendable {
+        case tooLong, malformed, algorithm, unknownIssuer, expired, notYetValid, noKeyNamed, unknownKey, notSigned
+        case keysUnreachable(VaultError.Cause?)
+        case keysUnreadable
+    }
+
+    /// A token that holds.
+    package struct Proven: Sendable {
+        package let issuer: String
+        /// JSON.
+        package let claims: [UInt8]
+    }
+
+    /// Fetches a document from an issuer: bounded in size and time, redirects not followed.
+    package typealias Fetch = @Sendable (_ address: String, Issuer) async -> Result<[UInt8], VaultError>
+
+    private struct Known {
+        let keys: [String: any CryptoKey]
+        let fetched: Timestamp
+    }
+
+    private let issuers: [String: Issuer]
+    private let fetch: Fetch
+    private let software: OpenSSLProvider
+    private let known = Mutex<[String: Known]>([:])
+
+    private static let keptFor: Duration = .minutes(60)
+    private static let leastBetween: Duration = .seconds(30)
+    private static let largestToken = 65_536
+    private static let skew: Duration = .seconds(60)
+
+    package init(_ issuers: [Issuer], software: OpenSSLProvider, fetch: @escaping Fetch) {
+        self.issuers = Dictionary(issuers.map { ($0.name, $0) }) { first, _ in first }
+        self.software = software
+        self.fetch = fetch
+    }
+
+    package func isTrusted(_ issuer: String) -> Bool { issuers[issuer] != nil }
+
+    private struct Header: Decodable {
+        let alg: String
+        let kid: String?
+        let crit: [String]?
+    }
+
+    private struct Times: Decodable {
+        let iss: String
+        let exp: Double?
+        let nbf: Double?
+    }
+
+    /// Proves a token at a time.
+    ///
+    /// - Parameter normal: brings the name of an issuer to the form in which it was configured.
+    package func verify(_ token: String, now: Timestamp, normal: (String) -> String = { $0 }) async throws(Flaw)
+        -> Proven
+    {
+        guard token.utf8.count <= Self.largestToken else { throw .tooLong }
+        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 3, let headerBytes = Base64.decodeURL(parts[0]), let payload = Base64.decodeURL(parts[1]),
+            let signature = Base64.decodeURL(parts[2])
+        else { throw .malformed }
+        let (header, times): (Header, Times)
+        do throws(VaultError) {
+            header = try Header.fromJSON(headerBytes)
+            times = try Times.fromJSON(payload)
+        } catch { throw .malformed }
+        guard let algorithm = Self.algorithms[header.alg], header.crit == nil else { throw .algorithm }
+        guard let issuer = issuers[normal(times.iss)] else { throw .unknownIssuer }
+        guard let end = Self.moment(times.exp), now < end + Self.skew else { throw .expired }
+        if let begin = times.nbf {
+            guard let start = Self.moment(begin), now >= start - Self.skew else { throw .notYetValid }
+        }
+        let key = try await key(header.kid, of: issuer, now: now)
+        let digest = software.digest(Array("\(parts[0]).\(parts[1])".utf8), algorithm.hash)
+        guard (try? key.verify(digest, signature: signature, algorithm.algorithm)) == true else { throw .notSigned }
+        return Proven(issuer: issuer.name, claims: payload)
+    }
+
+    private static func moment(_ seconds: Double?) -> Timestamp? {
+        guard let seconds, seconds.isFinite, abs(seconds) < 1e12 else { return nil }
+        return Timestamp(epochSeconds: Int64(seconds))
+    }
+
+    private static let algorithms: [String: (algorithm: KeyAlgorithm, hash: HashFunction)] = [
+        "RS256": (.rsaPKCS1(.sha256), .sha256), "RS384": (.rsaPKCS1(.sha384), .sha384),
+        "RS512": (.rsaPKCS1(.sha512), .sha512), "PS256": (.rsaPSS(.sha256), .sha256),
+        "ES256": (.ecdsa(.p256), .sha256), "ES384": (.ecdsa(.p384), .sha384),
+    ]
+
+    // MARK: Keys
+
+    private func key(_ id: String?, of issuer: Issuer, now: Timestamp) async throws(Flaw) -> any CryptoKey {
+        guard let id else { throw .noKeyNamed }
+        let kept = known.withLock { $0[issuer.name] }
+        if let kept, now - kept.fetched < Self.keptFor {
+            if let key = kept.keys[id] { return key }
+            guard now - kept.fetched >= Self.leastBetween else { throw .unknownKey }
+        }
+        let keys: [String: any CryptoKey]
+        do throws(Flaw) { keys = try await self.keys(of: issuer) } catch {
+            // One that does not answer is not asked again at once; what it said before stands as long as it would.
+            known.withLock { known in
+                if known[issuer.name] == nil { known[issuer.name] = Known(keys: [:], fetched: now) }
+            }
+            throw error
+        }
+        known.withLock { $0[issuer.name] = Known(keys: keys, fetched: now) }
+        guard let key = keys[id] else { throw .unknownKey }
+        return key
+    }
+
+    private struct Discovery: Decodable {
+        let issuer: String
+        let jwks_uri: String
+    }
+
+    private struct KeySet: Decodable {
+        struct Key: Decodable {
+            let kid: String?
+            let kty: String
+            let use: String?
+            let crv: String?
+            let n: String?
+            let e: String?
+            let x: String?
+            let y: String?
+        }
+        let keys: [Key]
+    }
+
+    private func keysAddress(of issuer: Issuer) async throws(Flaw) -> String {
+        if let address = issuer.keysURL { return address }
+        let base = issuer.name.hasSuffix("/") ? String(issuer.name.dropLast()) : issuer.name
+        let document = try await fetched(base + "/.well-known/openid-configuration", issuer)
+        // The document is about this issuer, or it is not believed (OpenID Connect Discovery 1.0 §4.3).
+        guard let discovery = try? Discovery.fromJSON(document), discovery.issuer == issuer.name,
+            discovery.jwks_uri.hasPrefix("https://")
+        else { throw .keysUnreadable }
+        return discovery.jwks_uri
+    }
+
+    private func fetched(_ address: String, _ issuer: Issuer) async throws(Flaw) -> [UInt8] {
+        do throws(VaultError) { return try await fetch(address, issuer).get() } catch {
+            throw .keysUnreachable(error.cause)
+        }
+    }
+
+    private func keys(of issuer: Issuer) async throws(Flaw) -> [String: any CryptoKey] {
+        let address = try await keysAddress(of: issuer)
+        guard let set = try? KeySet.fromJSON(try await fetched(address, issuer)) else { throw .keysUnreadable }
+        var keys: [String: any CryptoKey] = [:]
+        for key in set.keys.prefix(64) where key.use == nil || key.use == "sig" {
+            guard let id = key.kid, let parsed = Self.publicKey(key), let opened = try? software.openPublic(parsed)
+            else { continue }
+            keys[id] = opened
+        }
+        return keys
+    }
+
+    private static func publicKey(_ key: KeySet.Key) -> PublicKey? {
+        switch key.kty {
+        case "RSA":
+            guard let n = key.n.flatMap({ Base64.decodeURL($0) }), let e = key.e.flatMap({ Base64.decodeURL($0) }),
+                (256...1_024).contains(n.count), (1...8).contains(e.count)
+            else { return nil }
+            return .rsa(n: n, e: e)
+        case "EC":
+            guard let curve = key.crv.flatMap({ EllipticCurve($0) }), let x = key.x.flatMap({ Base64.decodeURL($0) }),
+                let y = key.y.flatMap({ Base64.decodeURL($0) }), x.count == curve.byteCount, y.count == curve.byteCount
+            else { return nil }
+            return .ec(curve, x: x, y: y)
+        default: return nil
+        }
+    }
+}
