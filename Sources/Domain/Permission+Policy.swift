@@ -46,7 +46,8 @@ extension Permission {
         case .secretsPurge: secret("purge")
         case .keysRead: key("get")
         case .keysList: key("list")
-        case .keysReadDeleted: key("get") + key("list")
+        case .keysReadDeleted: key("get")
+        case .keysListDeleted: key("list")
         case .keysCreate: key("create")
         case .keysImport: key("import")
         case .keysUpdate: key("update")
@@ -82,9 +83,11 @@ extension Permission {
         case .certificateIssuersDelete: certificate("deleteissuers", "manageissuers")
         case .authoritiesIssue, .authoritiesRevoke: certificate("manageissuers")
         case .randomBytes, .localAssignmentsRead, .localAssignmentsWrite, .localAssignmentsDelete,
-            .localDefinitionsRead, .localDefinitionsWrite, .localDefinitionsDelete, .roleDefinitionsWrite,
+            .localDefinitionsRead, .localDefinitionsWrite, .localDefinitionsDelete,
+            .localSettingsRead, .localSettingsWrite, .roleDefinitionsWrite,
             .roleDefinitionsDelete, .vaultsRead, .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .deletedVaultsRead,
-            .deletedVaultsPurge, .poolsRead, .poolsWrite, .poolsDelete, .deletedPoolsRead, .deletedPoolsPurge,
+            .deletedVaultGet, .deletedVaultsPurge, .poolsRead, .poolsWrite, .poolsDelete, .deletedPoolsRead,
+            .deletedPoolsPurge,
             .resourceGroupsWrite, .resourceGroupsDelete, .roleAssignmentsRead, .roleAssignmentsWrite,
             .roleAssignmentsDelete, .applicationsRead, .applicationsWrite, .applicationsDelete, .auditRead,
             .barrierRotate, .backupKeysExport, .backupKeysImport:

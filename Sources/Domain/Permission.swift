@@ -5,7 +5,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     case secretsGet, secretsReadMetadata, secretsSet, secretsUpdate, secretsDelete, secretsBackup, secretsRestore,
         secretsRecover
     case secretsPurge, secretsReadDeleted
-    case keysList
+    case keysList, keysListDeleted
     case keysRead, keysReadDeleted, keysCreate, keysImport, keysUpdate, keysDelete, keysRecover, keysPurge, keysBackup
     case keysRestore, keysEncrypt, keysDecrypt, keysSign, keysVerify, keysWrap, keysUnwrap, keysRotate
     case keyRotationPoliciesRead, keyRotationPoliciesWrite, keysRelease, randomBytes
@@ -14,11 +14,13 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     case certificatesRecover, certificatesPurge, certificatesBackup, certificatesRestore, certificateContactsWrite
     case certificateIssuersRead, certificateIssuersList, certificateIssuersWrite, certificateIssuersDelete
     case authoritiesIssue, authoritiesRevoke
-    case vaultsRead, vaultsWrite, vaultsDelete, accessPoliciesWrite, deletedVaultsRead, deletedVaultsPurge
+    case vaultsRead, vaultsWrite, vaultsDelete, accessPoliciesWrite, deletedVaultsRead, deletedVaultGet
+    case deletedVaultsPurge
     case poolsRead, poolsWrite, poolsDelete, deletedPoolsRead, deletedPoolsPurge
     case resourceGroupsWrite, resourceGroupsDelete
     case roleAssignmentsRead, roleAssignmentsWrite, roleAssignmentsDelete
     case roleDefinitionsWrite, roleDefinitionsDelete, localDefinitionsWrite, localDefinitionsDelete
+    case localSettingsRead, localSettingsWrite
     case localAssignmentsRead, localAssignmentsWrite, localAssignmentsDelete, localDefinitionsRead
     case applicationsRead, applicationsWrite, applicationsDelete
     case auditRead, barrierRotate, backupKeysExport, backupKeysImport
@@ -37,6 +39,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .secretsRecover: "Microsoft.KeyVault/vaults/secrets/recover/action"
         case .secretsPurge: "Microsoft.KeyVault/vaults/secrets/purge/action"
         case .keysRead: "Microsoft.KeyVault/vaults/keys/read"
+        case .keysListDeleted: "Microsoft.KeyVault/vaults/keys/read"
         case .keysList: "Microsoft.KeyVault/vaults/keys/read"
         case .keysReadDeleted: "Microsoft.KeyVault/vaults/keys/read"
         case .keysCreate: "Microsoft.KeyVault/vaults/keys/create/action"
@@ -79,6 +82,8 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .localAssignmentsWrite: "Microsoft.KeyVault/managedHsm/roleAssignments/write/action"
         case .localAssignmentsDelete: "Microsoft.KeyVault/managedHsm/roleAssignments/delete/action"
         case .localDefinitionsRead: "Microsoft.KeyVault/managedHsm/roleDefinitions/read/action"
+        case .localSettingsRead: "Microsoft.KeyVault/managedHsm/settings/read/action"
+        case .localSettingsWrite: "Microsoft.KeyVault/managedHsm/settings/write/action"
         case .localDefinitionsWrite: "Microsoft.KeyVault/managedHsm/roleDefinitions/write/action"
         case .localDefinitionsDelete: "Microsoft.KeyVault/managedHsm/roleDefinitions/delete/action"
         case .roleDefinitionsWrite: "Microsoft.Authorization/roleDefinitions/write"
@@ -88,6 +93,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .vaultsDelete: "Microsoft.KeyVault/vaults/delete"
         case .accessPoliciesWrite: "Microsoft.KeyVault/vaults/accessPolicies/write"
         case .deletedVaultsRead: "Microsoft.KeyVault/deletedVaults/read"
+        case .deletedVaultGet: "Microsoft.KeyVault/locations/deletedVaults/read"
         case .deletedVaultsPurge: "Microsoft.KeyVault/locations/deletedVaults/purge/action"
         case .poolsRead: "Microsoft.KeyVault/managedHSMs/read"
         case .poolsWrite: "Microsoft.KeyVault/managedHSMs/write"
@@ -115,7 +121,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         switch self {
         case .keysRead: action = "keys/read/action"
         case .keysList: action = "keys/read/action"
-        case .keysReadDeleted: action = "keys/deletedKeys/read/action"
+        case .keysReadDeleted, .keysListDeleted: action = "keys/deletedKeys/read/action"
         case .keysCreate: action = "keys/create"
         case .keysImport: action = "keys/import/action"
         case .keysUpdate: action = "keys/write/action"
@@ -139,6 +145,9 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .localAssignmentsWrite: action = "roleAssignments/write/action"
         case .localAssignmentsDelete: action = "roleAssignments/delete/action"
         case .localDefinitionsRead: action = "roleDefinitions/read/action"
+        // No role names actions for settings: who sees roles sees them, and administrators alone change them.
+        case .localSettingsRead: action = "roleDefinitions/read/action"
+        case .localSettingsWrite: action = "securitydomain/upload/action"
         case .localDefinitionsWrite: action = "roleDefinitions/write/action"
         case .localDefinitionsDelete: action = "roleDefinitions/delete/action"
         default: return nil
@@ -152,7 +161,8 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     /// Data actions reach what is stored in a vault; management actions never do.
     package var isDataAction: Bool {
         switch self {
-        case .vaultsRead, .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .deletedVaultsRead, .deletedVaultsPurge,
+        case .vaultsRead, .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .deletedVaultsRead, .deletedVaultGet,
+            .deletedVaultsPurge,
             .poolsRead, .poolsWrite, .poolsDelete, .deletedPoolsRead, .deletedPoolsPurge, .resourceGroupsWrite,
             .resourceGroupsDelete, .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete,
             .roleDefinitionsWrite, .roleDefinitionsDelete, .applicationsRead, .applicationsWrite, .applicationsDelete,
@@ -161,11 +171,12 @@ package enum Permission: UInt8, CaseIterable, Sendable {
             false
         case .secretsGet, .secretsReadMetadata, .secretsReadDeleted, .secretsSet, .secretsUpdate, .secretsDelete,
             .secretsBackup, .secretsRestore, .secretsRecover, .secretsPurge, .keysRead, .keysList, .keysReadDeleted,
+            .keysListDeleted,
             .keysCreate, .keysImport, .keysUpdate, .keysDelete, .keysRecover, .keysPurge, .keysBackup, .keysRestore,
             .keysEncrypt, .keysDecrypt, .keysSign, .keysVerify, .keysWrap, .keysUnwrap, .keysRotate,
             .keyRotationPoliciesRead, .keyRotationPoliciesWrite, .keysRelease, .randomBytes, .localAssignmentsRead,
             .localAssignmentsWrite, .localAssignmentsDelete, .localDefinitionsRead, .localDefinitionsWrite,
-            .localDefinitionsDelete, .certificatesRead,
+            .localDefinitionsDelete, .localSettingsRead, .localSettingsWrite, .certificatesRead,
             .certificatesList, .certificatesCreate, .certificatesPendingUpdate, .certificatesPendingDelete,
             .certificatesImport, .certificatesUpdate, .certificatesDelete, .certificatesRecover, .certificatesPurge,
             .certificatesBackup, .certificatesRestore, .certificateContactsWrite, .certificateIssuersRead,

@@ -48,6 +48,7 @@ package struct VaultError: Error, Sendable {
         /// On the management plane: a name that cannot be a vault's, one that is taken, or one that a deleted vault holds.
         case vaultNameNotValid, vaultAlreadyExists, vaultIsDeleted
         case resourceGroupNotFound
+        case apiVersionNotValid
         /// On the directory's host.
         case directoryObjectNotFound
         /// The host name belongs to nothing served here.
@@ -62,6 +63,8 @@ package struct VaultError: Error, Sendable {
         /// The name or the identity is taken. For objects that moved meanwhile too.
         case conflict
         case roleAssignmentExists
+        /// Of role definitions: absent, its name taken, or assigned to somebody.
+        case roleDefinitionNotFound, roleDefinitionNameTaken, roleDefinitionAssigned
         /// Too many requests or failed attempts; the answer carries Retry-After.
         case throttled
         case bodyTooLarge

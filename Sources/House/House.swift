@@ -154,7 +154,8 @@ package final class House: Sendable {
                 authority: authority, subscription: instance.subscription, access: access, directory: directory,
                 keyring: keyring,
                 backupKeys: backupKeys, engine: engine, pool: pool, vaults: vaults,
-                resourceGroups: try ResourceGroupTable(loadingFrom: reader),
+                resourceGroups: try ResourceGroupTable(
+                    loadingFrom: reader, standing: configuration.resourceGroup, location: configuration.location),
                 hardware: .init(
                     versions: { vault, reader throws(VaultError) in
                         try Keys.hardwareVersions(in: vault, reader) + Certificates.pendingVersions(in: vault, reader)

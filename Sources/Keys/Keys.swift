@@ -68,7 +68,7 @@ extension Keys {
                 "KeyListVersions", .get, on: hosts, name + "/versions", requires: .permission(.keysList), since: since,
                 run: listVersions),
             Operation(
-                "KeyListDeleted", .get, on: hosts, "/deletedkeys", requires: .permission(.keysReadDeleted),
+                "KeyListDeleted", .get, on: hosts, "/deletedkeys", requires: .permission(.keysListDeleted),
                 since: since, run: listDeleted),
             Operation(
                 "KeyGetDeleted", .get, on: hosts, deleted, requires: .permission(.keysReadDeleted), since: since,

@@ -22,7 +22,7 @@ extension Management {
                 "DeletedVaultList", .get, on: .management, Self.provider + "/deletedVaults",
                 requires: .perItem(.deletedVaultsRead), run: listDeletedVaults),
             Operation(
-                "DeletedVaultGet", .get, on: .management, item, requires: .perItem(.deletedVaultsRead),
+                "DeletedVaultGet", .get, on: .management, item, requires: .perItem(.deletedVaultGet),
                 run: getDeletedVault),
             Operation(
                 "VaultPurge", .post, on: .management, item + "/purge", requires: .perItem(.deletedVaultsPurge),
@@ -33,7 +33,7 @@ extension Management {
                 requires: .perItem(.deletedVaultsRead), run: getOperationResult),
             Operation(
                 scheduled: "VaultPurgeScheduled", requires: .deletedVaultsPurge, destroys: true, run: purgeIfDue),
-            Operation(scheduled: "VaultErase", requires: .deletedVaultsPurge, destroys: true, run: eraseVault),
+            Operation(scheduled: "VaultErase", requires: .deletedVaultsPurge, run: eraseVault),
         ]
     }
 
@@ -66,22 +66,22 @@ extension Management {
     {
         try requireOwn(input.place)
         let entry = VaultName(input.name).flatMap { vaults.entry($0, .vault) }
-        guard let entry, entry.settings.deleted != nil, entry.settings.purge == nil,
-            try VaultBody.normalized(input.location) == entry.settings.location
-        else {
-            // Whether there is one is told to those only who may do the same everywhere.
-            try require(permission, at: .subscription(subscription), call)
-            throw VaultError(
-                .resourceNotFound,
-                "The deleted vault '\(input.name.prefix(64))' was not found in location '\(input.location.prefix(64))'."
-            )
+        if let entry, entry.settings.deleted != nil, entry.settings.purge == nil,
+            (try? VaultBody.normalized(input.location)) == entry.settings.location,
+            call.lane.access.grant(permission, to: try call.caller(), at: entry.vault.scopes.vault) != nil
+        {
+            call.concerns(resourceID: Self.identifier(of: entry.vault))
+            return entry
         }
-        try require(permission, at: entry.vault.scopes.vault, call)
-        return entry
+        // Whether there is one is told to those only who may do the same everywhere.
+        try require(permission, at: .subscription(subscription), call)
+        throw VaultError(
+            .resourceNotFound,
+            "The deleted vault '\(input.name.prefix(64))' was not found in location '\(input.location.prefix(64))'.")
     }
 
     func getDeletedVault(_ input: DeletedVaultInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        let entry = try deletedVault(input, .deletedVaultsRead, call)
+        let entry = try deletedVault(input, .deletedVaultGet, call)
         return JSONOutput { writeDeleted(entry, to: &$0) }
     }
 
@@ -115,6 +115,11 @@ extension Management {
     func recoverVault(_ input: VaultInput, _ name: VaultTable.Name, _ call: Call) async throws(VaultError) -> JSONOutput
     {
         let modified = try change(call)
+        let location = try input.body.normalizedLocation()
+        guard location == vaults.entry(name.name, name.service)?.settings.location else {
+            throw VaultError(
+                .conflict, "The vault '\(name.name)' was deleted in another location and is recovered there.")
+        }
         guard let group = vaults.entry(name.name, name.service)?.settings.resourceGroup,
             group.lowercased() == input.group.lowercased()
         else { throw Self.isTaken(name.name) }
@@ -182,7 +187,7 @@ extension Management {
         try await purge(entry, name, as: id, call)
         return AcceptedOutput(
             location: authority.url(of: .management)
-                + "/subscriptions/\(subscription)/providers/Microsoft.KeyVault/locations/\(entry.settings.location)/operationResults/\(try operationToken(name, id))?api-version=\(APIVersion.management)"
+                + "/subscriptions/\(subscription)/providers/Microsoft.KeyVault/locations/\(entry.settings.location)/operationResults/\(try operationToken(name, id, call.now))?api-version=\(APIVersion.management)"
         )
     }
 
@@ -191,6 +196,7 @@ extension Management {
         if let entry = vaults.entry(input.name.name, input.name.service), entry.settings.purge == nil,
             let due = entry.settings.scheduledPurge, due <= call.now
         {
+            call.concerns(resourceID: Self.identifier(of: entry.vault))
             try await purge(entry, input.name, as: call.lane.newGUID(), call)
         }
         return NoContent()
@@ -208,7 +214,7 @@ extension Management {
                 settings.purge == nil
             else { throw VaultError(.conflict, "The vault '\(name.name)' is not deleted any more, or purged already.") }
             try Self.purgeDuty(name, settings)?.cancel(in: transaction)
-            settings.purge = id
+            (settings.purge, settings.purgeBegan) = (id, now)
             try VaultTable.put(settings, in: transaction)
             if !inToken.isEmpty {
                 try transaction.put(inToken.flatMap { $0 }, at: Self.tokenObjects(name), in: .system)
@@ -230,6 +236,7 @@ extension Management {
     func eraseVault(_ input: ScheduledVault, _ call: Call) async throws(VaultError) -> NoContent {
         let name = input.name
         guard let entry = vaults.entry(name.name, name.service), entry.settings.purge != nil else { return NoContent() }
+        call.concerns(resourceID: Self.identifier(of: entry.vault))
         let prefix = entry.vault.keyPrefix
         let list = Self.tokenObjects(name)
         if let ids = try call.lane.reader.record(at: list) {
@@ -245,11 +252,7 @@ extension Management {
             try Duty.cancelAll(of: name.name, name.service, in: transaction)
             try transaction.remove(list)
             try VaultTable.remove(name, in: transaction)
-            let roles = try RoleAssignmentTable.all(in: transaction).filter {
-                $0.scope.key == local.key || $0.scope.key.hasPrefix(local.key + "/")
-            }
-            for role in roles { try RoleAssignmentTable.remove(role.id, in: transaction) }
-            return (true, roles.map(\.id))
+            return (true, try Self.removeRoles(at: local, in: transaction))
         }
         guard isDone else { return NoContent() }
         for role in roles { access.reload(role, from: call.lane.reader, committed: nil) }
@@ -269,9 +272,9 @@ extension Management {
         }
     }
 
-    /// Names a purge, so that its end can be told after the vault is gone: `<kind>.<name>.<id>.<tag>`.
-    private func operationToken(_ name: VaultTable.Name, _ id: GUID) throws(VaultError) -> String {
-        let text = "\(name.service.rawValue).\(name.name).\(id)"
+    /// Names a purge, so that its end can be told after the vault is gone: `<kind>.<name>.<id>.<second of its begin>.<tag>`.
+    private func operationToken(_ name: VaultTable.Name, _ id: GUID, _ begin: Timestamp) throws(VaultError) -> String {
+        let text = "\(name.service.rawValue).\(name.name).\(id).\(begin.epochSeconds)"
         return "\(text).\(Hex.encode(try operationTag(text)))"
     }
 
@@ -287,22 +290,23 @@ extension Management {
     {
         try requireOwn(input.place)
         let parts = input.token.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 4, let service = Vault.Service(rawValue: String(parts[0])), let name = VaultName(parts[1]),
-            let id = GUID(parts[2]), let tag = Hex.decode(String(parts[3])),
-            constantTimeEqual(tag, try operationTag(parts[..<3].joined(separator: ".")))
+        guard parts.count == 5, let service = Vault.Service(rawValue: String(parts[0])), let name = VaultName(parts[1]),
+            let id = GUID(parts[2]), let begin = Int64(parts[3]), let tag = Hex.decode(String(parts[4])),
+            constantTimeEqual(tag, try operationTag(parts[..<4].joined(separator: ".")))
         else {
             throw VaultError(.resourceNotFound, "The operation '\(input.token.prefix(64))' is not known.")
         }
         let isRunning = vaults.entry(name, service)?.settings.purge == id
-        return OperationResultOutput(isRunning: isRunning)
+        return OperationResultOutput(isRunning: isRunning, begin: Timestamp(epochSeconds: begin))
     }
 
     struct OperationResultOutput: OperationOutput {
         let isRunning: Bool
+        let begin: Timestamp
 
         func response(_ call: Call) -> Response {
             var response = Response.json(isRunning ? 202 : 200) { result in
-                result.member("createdDateTime", call.now.iso8601)
+                result.member("createdDateTime", begin.iso8601)
                 if !isRunning { result.member("lastActionDateTime", call.now.iso8601) }
                 result.member("status", isRunning ? "NotStarted" : "Succeeded")
             }

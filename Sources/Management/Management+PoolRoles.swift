@@ -157,6 +157,7 @@ extension Management {
                 }
                 return
             }
+            try Self.requireRole(wanted.roleID, in: transaction)
             try RoleAssignmentTable.put(wanted, in: transaction)
         }
         access.reload(wanted.id, from: call.lane.reader, committed: wanted)
@@ -315,9 +316,10 @@ extension Management {
         }
     }
 
-    /// Makes a role of this pool, or changes one. Without a name it takes its identifier for one.
+    /// Makes a role of this pool, or changes one. Who may not assign roles does not change one that somebody holds.
     func putDefinition(_ input: PutDefinitionInput, _ call: Call) async throws(VaultError) -> DefinitionOutput {
         let pool = try call.vault()
+        guard let principal = call.principal else { throw .internal("a role was written without a principal") }
         if let known = access.role(input.target.id) {
             guard known.isCustom, known.pool == pool.name else {
                 throw VaultError(
@@ -326,21 +328,35 @@ extension Management {
             }
         }
         let role = try input.body.role(input.target.id, scopes: ["/"], pool: pool.name)
-        let isTaken = access.roles.contains {
-            $0.id != role.id && $0.isOfPool && ($0.pool == nil || $0.pool == pool.name)
-                && $0.name.lowercased() == role.name.lowercased()
-        }
-        guard !isTaken else {
-            throw VaultError(.conflict, "A role with the name '\(role.name)' already exists in this pool.")
-        }
+        let mayAssign =
+            call.lane.access.grant(.localAssignmentsWrite, to: principal, on: pool.scopes, object: nil) != nil
         call.concerns(objectID: "\(pool.scopes.vault)\(Self.definitions)/\(role.id)")
-        try await call.commit { transaction throws(VaultError) in try RoleDefinitionTable.put(role, in: transaction) }
+        do throws(VaultError) {
+            try await call.commit { transaction throws(VaultError) in
+                try Self.requireFree(role, in: transaction)
+                let isHeld = try RoleAssignmentTable.all(in: transaction).contains { $0.roleID == role.id }
+                guard !isHeld || mayAssign else {
+                    throw .notGranted(.localAssignmentsWrite, to: principal, on: pool, object: nil)
+                }
+                try RoleDefinitionTable.put(role, in: transaction)
+            }
+        } catch {
+            if case .forbiddenByRBAC = error.code { call.wasNotAuthorized() }
+            throw error
+        }
         access.reloadRole(role.id, from: call.lane.reader, committed: role)
         return DefinitionOutput(roles: [role], isList: false, status: 201)
     }
 
+    /// A role belongs to the whole pool: a right on some keys takes none away.
     func deleteDefinition(_ input: LocalInput, _ call: Call) async throws(VaultError) -> DefinitionOutput {
         let pool = try call.vault()
+        guard let principal = call.principal,
+            call.lane.access.grant(.localDefinitionsDelete, to: principal, on: pool.scopes, object: nil) != nil
+        else {
+            call.wasNotAuthorized()
+            throw try VaultError.notGranted(.localDefinitionsDelete, to: call.caller(), on: pool, object: nil)
+        }
         let role = try localRole(input.id, in: pool)
         guard role.isCustom else {
             throw VaultError(.forbiddenByVault, "The role '\(role.name)' is built in and cannot be deleted.")

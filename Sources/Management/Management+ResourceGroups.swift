@@ -19,9 +19,12 @@ package final class ResourceGroupTable: Sendable {
 
     private static let prefix = "management/group/"
     private let current: Mutex<[String: Group]>
+    /// That of the configuration, which is always there.
+    let standing: String
 
-    package init(loadingFrom reader: any RecordReader) throws(VaultError) {
-        var groups: [String: Group] = [:]
+    package init(loadingFrom reader: any RecordReader, standing name: String, location: String) throws(VaultError) {
+        standing = name.lowercased()
+        var groups = [standing: Group(name: name, location: location)]
         for entry in try reader.records(in: KeyRange(prefix: Self.prefix), limit: .max) {
             guard let group = try? JSONDecoder().decode(Group.self, from: Data(entry.value)), group.format == 1 else {
                 throw .integrity(record: entry.key)
@@ -141,6 +144,9 @@ extension Management {
         guard groups.contains(where: { $0.name.lowercased() == name.lowercased() }) else {
             throw VaultError(.resourceGroupNotFound, "Resource group '\(name.prefix(90))' could not be found.")
         }
+        guard name.lowercased() != resourceGroups.standing else {
+            throw VaultError(.conflict, "The resource group '\(name)' is the server's own and cannot be deleted.")
+        }
         let held = vaults.entries.filter { $0.settings.resourceGroup.lowercased() == name.lowercased() }
         guard held.isEmpty else {
             throw VaultError(
@@ -148,8 +154,14 @@ extension Management {
                 "The resource group '\(name)' holds \(held.count) vaults or pools, deleted ones included, and cannot be deleted."
             )
         }
-        try await call.commit { transaction throws(VaultError) in try ResourceGroupTable.remove(name, in: transaction) }
+        let scope = Scope.resourceGroup(name, in: subscription)
+        // Roles at it end with it: another group of its name must not find them.
+        let roles = try await call.commit { transaction throws(VaultError) -> [GUID] in
+            try ResourceGroupTable.remove(name, in: transaction)
+            return try Self.removeRoles(at: scope, in: transaction)
+        }
         resourceGroups.withdraw(name)
+        for role in roles { access.reload(role, from: call.lane.reader, committed: nil) }
         return NoContentOr200(isAbsent: false)
     }
 }

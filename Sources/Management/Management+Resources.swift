@@ -54,12 +54,17 @@ extension Management {
 
     static func requireVersion(_ request: Request) throws(VaultError) {
         guard let version = try request.query.value("api-version"), !version.isEmpty else {
-            throw .badParameter("The api-version query parameter (?api-version=) is required for all requests.")
+            throw VaultError(
+                .apiVersionNotValid, "The api-version query parameter (?api-version=) is required for all requests.")
         }
-        let date = version.prefix(10)
-        guard date.utf8.count == 10, Timestamp(iso8601: String(date)) != nil else {
-            throw .badParameter(
-                "The api-version '\(version.prefix(32))' is invalid. It must be a date such as 2026-02-01.")
+        let (date, rest) = (version.prefix(10), version.dropFirst(10))
+        guard date.utf8.count == 10, Timestamp(iso8601: String(date)) != nil,
+            rest.isEmpty || rest.lowercased() == "-preview"
+        else {
+            throw VaultError(
+                .apiVersionNotValid,
+                "The api-version '\(version.prefix(32))' is invalid. The supported versions are '\(providerVersions.joined(separator: ", "))'."
+            )
         }
     }
 
@@ -79,29 +84,53 @@ extension Management {
         /// `CustomRole` or `BuiltInRole`
         private(set) var roleType: String?
 
+        /// Of role definitions: what can be assigned below the scope too.
+        private(set) var isAtScopeAndBelow = false
+
         init(_ text: String) throws(VaultError) {
-            // Of role definitions: what is at a scope and below it is all there is.
-            guard text.lowercased() != "atscopeandbelow()" else { return }
-            var rest = text[...]
-            while let next = rest.first(where: { $0 != " " }), next != " " {
-                let words = rest.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
-                guard words.count == 3, words[1].lowercased() == "eq", words[2].first == "'",
-                    let end = words[2].dropFirst().firstIndex(of: "'")
-                else { throw Self.unknown(text) }
-                let value = String(words[2][words[2].index(after: words[2].startIndex)..<end])
-                switch words[0].lowercased() {
-                case "resourcetype" where type == nil: type = value
-                case "name" where name == nil: name = value
-                case "rolename" where roleName == nil: roleName = value
-                case "type" where roleType == nil: roleType = value
-                default: throw Self.unknown(text)
+            var rest = text[...].trimmed
+            while !rest.isEmpty {
+                let below = "atscopeandbelow()"
+                if rest.lowercased().hasPrefix(below) {
+                    isAtScopeAndBelow = true
+                    rest = rest.dropFirst(below.utf8.count).trimmed
+                } else {
+                    rest = try clause(rest, of: text).trimmed
                 }
-                rest = words[2][words[2].index(after: end)...]
-                guard let word = rest.split(separator: " ").first else { return }
-                guard word.lowercased() == "and" else { throw Self.unknown(text) }
-                rest = rest[word.endIndex...]
-                guard rest.contains(where: { $0 != " " }) else { throw Self.unknown(text) }
+                guard !rest.isEmpty else { return }
+                guard rest.lowercased().hasPrefix("and ") else { throw Self.unknown(text) }
+                rest = rest.dropFirst(4).trimmed
+                guard !rest.isEmpty else { throw Self.unknown(text) }
             }
+        }
+
+        /// `name eq 'value'`, a quote in the value being doubled.
+        ///
+        /// - Returns: what follows it.
+        private mutating func clause(_ rest: Substring, of text: String) throws(VaultError) -> Substring {
+            let words = rest.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
+            guard words.count == 3, words[1].lowercased() == "eq", words[2].first == "'" else {
+                throw Self.unknown(text)
+            }
+            var value = ""
+            var left = words[2].dropFirst()
+            while let character = left.popFirst() {
+                if character == "'" {
+                    guard left.first == "'" else {
+                        switch words[0].lowercased() {
+                        case "resourcetype" where type == nil: type = value
+                        case "name" where name == nil: name = value
+                        case "rolename" where roleName == nil: roleName = value
+                        case "type" where roleType == nil: roleType = value
+                        default: throw Self.unknown(text)
+                        }
+                        return left
+                    }
+                    left = left.dropFirst()
+                }
+                value.append(character)
+            }
+            throw Self.unknown(text)
         }
 
         private static func unknown(_ text: String) -> VaultError {
@@ -137,6 +166,10 @@ extension Management {
         }
 
         static func list(_ write: (inout JSONWriter) -> Void) -> JSONOutput { JSONOutput { $0.array("value", write) } }
+
+        static let nothing = JSONOutput(empty: 204)
+
+        private init(empty status: UInt16) { (self.status, body) = (status, []) }
 
         func response(_ call: Call) -> Response { Response(status: status, body: body) }
     }
@@ -270,4 +303,9 @@ extension Management {
             }
         })
     }
+}
+
+extension Substring {
+    /// Without spaces at its begin.
+    fileprivate var trimmed: Substring { drop { $0 == " " } }
 }

@@ -121,7 +121,7 @@ extension Management {
     func putRoleAssignment(_ input: PutAssignmentInput, _ call: Call) async throws(VaultError) -> AssignmentOutput {
         guard let principal = call.principal else { throw .internal("a role was assigned without a principal") }
         guard let role = access.role(input.roleID) else {
-            throw VaultError(.resourceNotFound, "The role definition '\(input.roleID)' does not exist.")
+            throw Self.noRole(input.roleID)
         }
         guard !role.isOfPool else {
             throw .badParameter(
@@ -155,12 +155,22 @@ extension Management {
                 }
                 return existing
             }
+            try Self.requireRole(wanted.roleID, in: transaction)
             try RoleAssignmentTable.put(wanted, in: transaction)
             return nil
         }
         if let existing { return AssignmentOutput(assignment: existing, principalType: principalType(existing)) }
         access.reload(wanted.id, from: call.lane.reader, committed: wanted)
         return AssignmentOutput(assignment: wanted, principalType: principalType(wanted), status: 201)
+    }
+
+    private static func noRole(_ id: GUID) -> VaultError {
+        VaultError(.roleDefinitionNotFound, "The specified role definition with ID '\(id)' does not exist.")
+    }
+
+    /// A role that is deleted at the same time must not be assigned.
+    static func requireRole(_ id: GUID, in transaction: Transaction) throws(VaultError) {
+        if BuiltInRoles.role(id) == nil, try RoleDefinitionTable.role(id, in: transaction) == nil { throw noRole(id) }
     }
 
     /// What kind of principal an assignment names; one that is gone counts as an application.

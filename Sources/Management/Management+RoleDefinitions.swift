@@ -40,10 +40,28 @@ extension Management {
         }
     }
 
-    func listRoleDefinitions(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        try requireOwn(input)
+    struct RoleDefinitionListInput: OperationInput {
+        let place: SubscriptionInput
+        /// Nil for everything.
+        let scope: Scope?
+
+        init(_ request: Request) throws(VaultError) {
+            place = try SubscriptionInput(request)
+            scope = place.subscription == nil ? nil : try Management.scope(request)
+        }
+    }
+
+    /// The roles that can be assigned at a scope; with `atScopeAndBelow()` also those that can be below it.
+    func listRoleDefinitions(_ input: RoleDefinitionListInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try requireOwn(input.place)
+        let filter = input.place.filter
         let roles = access.roles.filter { role in
-            !role.isOfPool && input.filter.holds(roleName: role.name) && input.filter.holds(custom: role.isCustom)
+            guard !role.isOfPool, filter.holds(roleName: role.name), filter.holds(custom: role.isCustom) else {
+                return false
+            }
+            guard let scope = input.scope, !role.isAssignable(at: scope) else { return true }
+            return filter.isAtScopeAndBelow
+                && role.assignableScopes.contains { $0.lowercased().hasPrefix(scope.key + "/") }
         }
         return JSONOutput.list { list in for role in roles { list.object { write(role, to: &$0) } } }
     }
@@ -52,7 +70,8 @@ extension Management {
         try requireOwn(input.place)
         guard let id = GUID(input.role), let role = access.role(id), !role.isOfPool else {
             throw VaultError(
-                .resourceNotFound, "The role definition '\(input.role.prefix(64))' does not exist.")
+                .roleDefinitionNotFound,
+                "The specified role definition with ID '\(input.role.prefix(64))' does not exist.")
         }
         return role
     }
@@ -90,27 +109,50 @@ extension Management {
         }
         let scopes = try assignableScopes(input.body)
         let role = try input.body.role(input.id, scopes: scopes.map(\.description), pool: nil)
-        if access.roles.contains(where: {
-            $0.id != role.id && !$0.isOfPool && $0.name.lowercased() == role.name.lowercased()
-        }) {
-            throw VaultError(
-                .conflict,
-                "A custom role with the name '\(role.name)' already exists in this directory. Use a different name.")
-        }
-        let holders = access.all.filter { $0.roleID == role.id }
+        guard let principal = call.principal else { throw .internal("a role was written without a principal") }
         let before = access.role(role.id)?.assignableScopes.compactMap { Scope($0) } ?? []
-        for scope in scopes + before {
-            try require(.roleDefinitionsWrite, at: scope, call)
-            if !holders.isEmpty { try require(.roleAssignmentsWrite, at: scope, call) }
-        }
-        if let outside = holders.first(where: { !role.isAssignable(at: $0.scope) }) {
-            throw RoleDefinitionBody.wrong(
-                "assignableScopes", "the role is assigned at '\(outside.scope)', which they do not contain")
+        for scope in scopes + before { try require(.roleDefinitionsWrite, at: scope, call) }
+        let mayAssign = (scopes + before).allSatisfy {
+            call.lane.access.mayChange(assignmentsOf: role.id, as: .roleAssignmentsWrite, principal, at: $0)
         }
         call.concerns(objectID: "\(Self.definitions)/\(role.id)")
-        try await call.commit { transaction throws(VaultError) in try RoleDefinitionTable.put(role, in: transaction) }
+        do throws(VaultError) {
+            try await call.commit { transaction throws(VaultError) in
+                try Self.requireFree(role, in: transaction)
+                let holders = try RoleAssignmentTable.all(in: transaction).filter { $0.roleID == role.id }
+                guard holders.isEmpty || mayAssign else {
+                    throw VaultError(
+                        .authorizationFailed,
+                        "The client '\(principal.applicationID)' with object id '\(principal.objectID)' may not assign the role "
+                            + "'\(role.id)' at all of its scopes, and somebody holds it: to change it is to give it.")
+                }
+                if let outside = holders.first(where: { !role.isAssignable(at: $0.scope) }) {
+                    throw RoleDefinitionBody.wrong(
+                        "assignableScopes", "the role is assigned at '\(outside.scope)', which they do not contain")
+                }
+                try RoleDefinitionTable.put(role, in: transaction)
+            }
+        } catch {
+            if case .authorizationFailed = error.code { call.wasNotAuthorized() }
+            throw error
+        }
         access.reloadRole(role.id, from: call.lane.reader, committed: role)
         return JSONOutput(status: 201) { write(role, to: &$0) }
+    }
+
+    /// - Throws: `.roleDefinitionNameTaken` when another role of the same place has the name.
+    static func requireFree(_ role: RoleDefinition, in transaction: Transaction) throws(VaultError) {
+        guard !role.name.isEmpty else { return }
+        let others = try BuiltInRoles.all + RoleDefinitionTable.all(in: transaction)
+        let isTaken = others.contains { other in
+            other.id != role.id && other.isOfPool == role.isOfPool && (other.pool == nil || other.pool == role.pool)
+                && other.name.lowercased() == role.name.lowercased()
+        }
+        guard !isTaken else {
+            throw VaultError(
+                .roleDefinitionNameTaken,
+                "A custom role with the name '\(role.name)' already exists in this directory. Use a different name.")
+        }
     }
 
     private func assignableScopes(_ body: RoleDefinitionBody) throws(VaultError) -> [Scope] {
@@ -131,8 +173,10 @@ extension Management {
         return scopes
     }
 
+    /// - Returns: nothing, with 204, when there is none.
     func deleteRoleDefinition(_ input: RoleDefinitionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        let role = try role(input)
+        try requireOwn(input.place)
+        guard let id = GUID(input.role), let role = access.role(id), !role.isOfPool else { return JSONOutput.nothing }
         guard role.isCustom else {
             throw VaultError(.authorizationFailed, "The role '\(role.name)' is built in and cannot be deleted.")
         }
@@ -142,9 +186,9 @@ extension Management {
         call.concerns(objectID: "\(Self.definitions)/\(role.id)")
         try await call.commit { transaction throws(VaultError) in
             guard try !RoleAssignmentTable.all(in: transaction).contains(where: { $0.roleID == role.id }) else {
-                throw .badParameter(
-                    "There are existing role assignments referencing role (code: RoleDefinitionHasAssignments). Remove them first."
-                )
+                throw VaultError(
+                    .roleDefinitionAssigned,
+                    "There are existing role assignments referencing the role. Remove them first.")
             }
             try RoleDefinitionTable.remove(role.id, in: transaction)
         }

@@ -28,6 +28,13 @@ extension Management {
         ]
     }
 
+    /// 1,024 policies with all their permissions fit.
+    fileprivate static var policyLimits: JSONLimits {
+        var limits = JSONLimits()
+        limits.values = 100_000
+        return limits
+    }
+
     /// The scope of the vault that the path names.
     static func vaultScope(_ request: Request) throws(VaultError) -> Scope? {
         let name = request.parameter("vault") ?? ""
@@ -53,7 +60,7 @@ extension Management {
                 throw .internal("a vault without a name")
             }
             self.name = name
-            body = try VaultBody.fromJSON(request.body)
+            body = try VaultBody.fromJSON(request.body, limits: Management.policyLimits)
             defaultsToRoles = try request.query.value("api-version").map { $0.prefix(10) >= "2026-02-01" } ?? true
         }
 
@@ -68,6 +75,7 @@ extension Management {
     func putVault(_ input: VaultInput, _ call: Call) async throws(VaultError) -> JSONOutput {
         try requireOwn(input.place)
         try input.body.check(tenant: authority.tenant)
+        try input.body.requireWhole()
         let name = VaultTable.Name(name: input.name, service: .vault)
         if let known = vaults.entry(input.name, .vault)?.settings {
             if known.deleted != nil {
@@ -91,16 +99,12 @@ extension Management {
         guard let group = groups.first(where: { $0.name.lowercased() == input.group.lowercased() }) else {
             throw VaultError(.resourceGroupNotFound, "Resource group '\(input.group.prefix(90))' could not be found.")
         }
-        guard let sku = try input.body.sku() else {
-            throw .badParameter("The request body lacks the member 'properties.sku'.")
-        }
-        guard input.body.properties?.tenantId != nil else {
-            throw .badParameter("The request body lacks the member 'properties.tenantId'.")
-        }
+        guard let sku = try input.body.sku() else { throw .internal("a whole body without a SKU") }
         var settings = VaultTable.Settings(
             name: input.name, sku: sku.sku, resourceGroup: group.name, location: try input.body.normalizedLocation(),
             retentionDays: try input.body.retentionDays() ?? 90, isPurgeProtected: false)
         settings.created = try change(call)
+        settings.incarnation = call.lane.newGUID()
         settings.usesPolicies = input.defaultsToRoles ? nil : true
         try apply(input.body, to: &settings, isWhole: true, call)
         if settings.usesPolicies == true, settings.policies == nil {
@@ -206,6 +210,7 @@ extension Management {
     func require(_ permission: Permission, at scope: Scope, _ call: Call) throws(VaultError) {
         guard let principal = call.principal else { throw .internal("a permission was asked for without a principal") }
         guard call.lane.access.grant(permission, to: principal, at: scope) != nil else {
+            call.wasNotAuthorized()
             throw VaultError(
                 .authorizationFailed,
                 "The client '\(principal.applicationID)' with object id '\(principal.objectID)' does not have authorization to "
@@ -221,7 +226,7 @@ extension Management {
 
     /// Brings settings to what a body wants.
     ///
-    /// - Parameter isWhole: what the body leaves out of the tags and network rules goes back to nothing.
+    /// - Parameter isWhole: tags that the body leaves out go; everything else that it leaves out stays.
     private func apply(_ body: VaultBody, to settings: inout VaultTable.Settings, isWhole: Bool, _ call: Call)
         throws(VaultError)
     {
@@ -276,15 +281,20 @@ extension Management {
             settings.deleted = now
             try VaultTable.put(settings, in: transaction)
             try Self.purgeDuty(key, settings)?.schedule(in: transaction)
-            let roles = try RoleAssignmentTable.all(in: transaction).filter {
-                $0.scope.key == scope.key || $0.scope.key.hasPrefix(scope.key + "/")
-            }
-            for role in roles { try RoleAssignmentTable.remove(role.id, in: transaction) }
-            return (settings, roles.map(\.id))
+            return (settings, try Self.removeRoles(at: scope, in: transaction))
         }
         if let deleted { vaults.reload(key, from: call.lane.reader, committed: deleted) }
         for role in roles { access.reload(role, from: call.lane.reader, committed: nil) }
         return NoContentOr200(isAbsent: false)
+    }
+
+    /// Removes what is assigned at a scope and below it.
+    static func removeRoles(at scope: Scope, in transaction: Transaction) throws(VaultError) -> [GUID] {
+        let roles = try RoleAssignmentTable.all(in: transaction).filter {
+            $0.scope.key == scope.key || $0.scope.key.hasPrefix(scope.key + "/")
+        }
+        for role in roles { try RoleAssignmentTable.remove(role.id, in: transaction) }
+        return roles.map(\.id)
     }
 
     /// Gone, or never there.
@@ -321,7 +331,7 @@ extension Management {
                 throw .badParameter("The path must end in 'add', 'replace' or 'remove', not in '\(text.prefix(64))'.")
             }
             self.kind = kind
-            policies = try Body.fromJSON(request.body).properties.accessPolicies
+            policies = try Body.fromJSON(request.body, limits: Management.policyLimits).properties.accessPolicies
         }
     }
 

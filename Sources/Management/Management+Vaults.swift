@@ -25,6 +25,10 @@ extension Management {
                 "ManagedHSMList", .get, on: .management, group + provider + "/managedHSMs",
                 subscription + provider + "/managedHSMs", requires: .perItem(.poolsRead), run: listPools),
             Operation(
+                "DeletedManagedHSMList", .get, on: .management,
+                subscription + provider + "/deletedManagedHSMs", requires: .perItem(.deletedPoolsRead),
+                run: listDeletedPools),
+            Operation(
                 "VaultNameCheck", .post, on: .management, subscription + provider + "/checkNameAvailability",
                 requires: .perItem(.vaultsRead), run: checkVaultName),
             Operation(
@@ -184,6 +188,12 @@ extension Management {
     func listPools(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
         let seen = try resources(.managedHSM, input, call)
         return JSONOutput.list({ list in for pool in seen { list.object { writePool(pool, to: &$0) } } })
+    }
+
+    /// Pools are made and removed by the configuration: none is deleted and can be recovered.
+    func listDeletedPools(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+        try requireOwn(input)
+        return JSONOutput.list { _ in }
     }
 
     private func writePool(_ pool: Vault, to writer: inout JSONWriter) {

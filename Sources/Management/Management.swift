@@ -85,7 +85,8 @@ package struct Management: Sendable {
 
     package var operations: [any AnyOperation] {
         resourceOperations + resourceGroupOperations + vaultOperations + vaultLifecycleOperations
-            + deletedVaultOperations + roleAssignmentOperations + roleDefinitionOperations + poolRoleOperations
+            + deletedVaultOperations + poolSettingsOperations + roleAssignmentOperations + roleDefinitionOperations
+            + poolRoleOperations
             + applicationOperations
             + auditOperations + keyOperations
     }

@@ -30,8 +30,11 @@ struct RoleDefinitionBody: Decodable, Sendable {
     ///   - pool: the pool it belongs to; nil for the management plane.
     func role(_ id: GUID, scopes: [String], pool: VaultName?) throws(VaultError) -> RoleDefinition {
         let name = properties.roleName ?? ""
-        guard (1...128).contains(name.count),
-            name.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
+        let isPrintable = name.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+        // A local role of a pool may be nameless.
+        guard
+            (pool != nil && name.isEmpty)
+                || (isPrintable && (1...128).contains(name.count) && !name.allSatisfy(\.isWhitespace))
         else { throw Self.wrong("roleName", "it must be 1 to 128 characters") }
         guard (properties.description ?? "").count <= 1_024 else {
             throw Self.wrong("description", "it must be at most 1,024 characters")
@@ -39,17 +42,18 @@ struct RoleDefinitionBody: Decodable, Sendable {
         if let type = properties.type, !type.isEmpty, type.lowercased() != "customrole" {
             throw Self.wrong("type", "only a 'CustomRole' can be made")
         }
-        guard let permissions = properties.permissions, permissions.count == 1 else {
+        let given = properties.permissions ?? []
+        guard given.count == 1 || (pool != nil && given.isEmpty) else {
             throw Self.wrong("permissions", "there must be exactly one")
         }
         let patterns = RoleDefinition.Patterns(
-            actions: permissions[0].actions ?? [], notActions: permissions[0].notActions ?? [],
-            dataActions: permissions[0].dataActions ?? [], notDataActions: permissions[0].notDataActions ?? [])
+            actions: given.first?.actions ?? [], notActions: given.first?.notActions ?? [],
+            dataActions: given.first?.dataActions ?? [], notDataActions: given.first?.notDataActions ?? [])
         for (member, list) in [
             ("actions", patterns.actions), ("notActions", patterns.notActions), ("dataActions", patterns.dataActions),
             ("notDataActions", patterns.notDataActions),
         ] { try Self.check(list, member) }
-        guard !patterns.actions.isEmpty || !patterns.dataActions.isEmpty else {
+        guard pool != nil || !patterns.actions.isEmpty || !patterns.dataActions.isEmpty else {
             throw Self.wrong("permissions", "the role allows nothing")
         }
         guard pool == nil || (patterns.actions.isEmpty && patterns.notActions.isEmpty) else {

@@ -77,6 +77,17 @@ struct VaultBody: Decodable, Sendable {
         if let tags { try Self.check(tags) }
     }
 
+    /// - Throws: `.badParameter` when what a vault cannot be without is not named.
+    func requireWhole() throws(VaultError) {
+        let missing: String? =
+            location == nil
+            ? "location"
+            : properties == nil
+                ? "properties"
+                : properties?.tenantId == nil ? "properties.tenantId" : properties?.sku == nil ? "properties.sku" : nil
+        if let missing { throw .badParameter("The request body lacks the member '\(missing)'.") }
+    }
+
     static func check(_ tags: [String: String]) throws(VaultError) {
         guard tags.count <= 50, tags.allSatisfy({ $0.key.count <= 512 && $0.value.count <= 256 }) else {
             throw .badParameter("A resource has at most 50 tags, with names of 512 and values of 256 characters.")

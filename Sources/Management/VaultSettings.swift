@@ -15,6 +15,8 @@ extension VaultTable {
         let service: Vault.Service?
         /// Absent: standard.
         var sku: Vault.SKU?
+        /// Absent for what was made before this was kept.
+        var incarnation: GUID?
         /// The SKU as it was spelled.
         var skuName: String?
         var tags: [String: String]?
@@ -31,9 +33,13 @@ extension VaultTable {
         var modified: Change?
         /// When it was deleted; it can be recovered until its retention has passed.
         var deleted: Timestamp?
+        /// Since when it is being purged.
+        var purgeBegan: Timestamp?
         /// It is being purged under this name: nothing of it can be had back.
         var purge: GUID?
 
+        /// Of a pool: the management plane may make keys in it. Absent: it may not.
+        var allowsKeysThroughARM: Bool?
         /// What other services of the cloud may do with it: kept and told.
         struct Deployment: Sendable, Codable, Equatable {
             var virtualMachines = false

@@ -111,7 +111,7 @@ package final class VaultTable: Sendable {
             resourceGroup: settings.resourceGroup, location: settings.location, retentionDays: settings.retentionDays,
             isPurgeProtected: settings.isPurgeProtected,
             authority: "\(name.name).\(name.service == .managedHSM ? "managedhsm" : "vault").\(suffix)",
-            tags: settings.tags ?? [:],
+            incarnation: settings.incarnation, tags: settings.tags ?? [:],
             policies: settings.usesPolicies == true ? AccessPolicies(settings.policies ?? []) : nil,
             isPublic: settings.isClosedToPublic != true, network: settings.network)
         return Entry(settings: settings, vault: vault)

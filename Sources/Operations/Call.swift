@@ -15,6 +15,7 @@ package struct Call: Sendable {
     package let apiVersion: APIVersion
     package let lane: Lane
     private let hostedVault: Vault?
+    private let vaults: @Sendable (VaultName, Vault.Service) -> Vault?
     let trail: Trail
     /// The duty that this call fulfils; crossed off in the transaction that fulfils it.
     private let duty: Duty?
@@ -22,7 +23,7 @@ package struct Call: Sendable {
 
     init(
         id: GUID, now: Timestamp, principal: Principal?, grant: Admission, apiVersion: APIVersion, lane: Lane,
-        vault: Vault?,
+        vault: Vault?, vaults: @escaping @Sendable (VaultName, Vault.Service) -> Vault?,
         trail: Trail, committer: Committer, duty: Duty? = nil
     ) {
         self.id = id
@@ -32,6 +33,7 @@ package struct Call: Sendable {
         self.apiVersion = apiVersion
         self.lane = lane
         hostedVault = vault
+        self.vaults = vaults
         self.trail = trail
         self.committer = committer
         self.duty = duty
@@ -43,6 +45,12 @@ package struct Call: Sendable {
         return hostedVault
     }
 
+    /// Who calls.
+    package func caller() throws(VaultError) -> Principal {
+        guard let principal else { throw .internal("an operation was called without a principal") }
+        return principal
+    }
+
     /// Runs `body` in a transaction; when this returns, what it wrote and the record of this call are durable. At most once a call.
     ///
     /// The body runs on the writer's thread: short, no waiting, nothing of the lane.
@@ -50,8 +58,14 @@ package struct Call: Sendable {
         _ body: @escaping @Sendable (Transaction) throws(VaultError) -> Value
     ) async throws(VaultError) -> Value {
         let result = Result1<Value>()
-        let (trail, duty) = (trail, duty)
+        let (trail, duty, vaults, hostedVault) = (trail, duty, vaults, hostedVault)
         try await committer.commit(waker: lane.waker) { transaction throws(VaultError) in
+            if let hostedVault {
+                // A call that took long may find its vault deleted, or another one under its name.
+                guard let now = vaults(hostedVault.name, hostedVault.service),
+                    now.incarnation == hostedVault.incarnation
+                else { throw VaultError(.vaultNotFound, "The vault '\(hostedVault.name)' was deleted meanwhile.") }
+            }
             try duty?.cancel(in: transaction)
             result.value = try body(transaction)
             return trail.succeeded()
@@ -74,6 +88,12 @@ package struct Call: Sendable {
         return grant
     }
 
+    /// Notes in the record of this call that its caller may not do it after all: what the handler found out by itself.
+    package func wasNotAuthorized() {
+        trail.event.isAuthorized = false
+        trail.event.assignmentID = nil
+    }
+
     /// Leaves a record of its own for one item of this call.
     package func note(itemNamed operation: String, objectID: String, status: UInt16, description: String, grant: Grant?)
     {
@@ -92,6 +112,9 @@ package struct Call: Sendable {
 
     /// Names the object in the audit record, where the path does not.
     package func concerns(objectID: String) { trail.event.objectID = objectID }
+
+    /// Names the resource in the audit record, where neither host nor path does.
+    package func concerns(resourceID: String) { trail.event.resourceID = resourceID }
 
     /// Names the client in the audit record of a call that authenticates by itself.
     package func authenticated(as principal: Principal) { trail.event.principal = principal }
@@ -152,7 +175,7 @@ final class Trail: @unchecked Sendable {
 
 extension VaultError {
     /// The service's texts for a vault where no access policy, or no role, gives the permission.
-    static func notGranted(
+    package static func notGranted(
         _ permission: Permission, to principal: Principal, on vault: Vault,
         object: (name: ObjectName, collection: String)?
     ) -> VaultError {

@@ -106,8 +106,7 @@ package final class Dispatcher: Sendable {
             }
             let call = Call(
                 id: id, now: now, principal: principal, grant: .granted(grant), apiVersion: .latest, lane: lane,
-                vault: vault,
-                trail: trail, committer: committer, duty: duty)
+                vault: vault, vaults: vaults, trail: trail, committer: committer, duty: duty)
             _ = try await declared.respond(request, call)
             if !trail.isRecorded { try await call.commit { _ in } }
         } catch {
@@ -220,7 +219,7 @@ package final class Dispatcher: Sendable {
         let grant = try admit(principal, operation, request, vault, lane, trail)
         let call = Call(
             id: id, now: now, principal: principal, grant: grant, apiVersion: version, lane: lane, vault: vault,
-            trail: trail,
+            vaults: vaults, trail: trail,
             committer: committer)
         return try await operation.respond(request, call)
     }
@@ -240,7 +239,8 @@ package final class Dispatcher: Sendable {
             let object = Self.object(in: request)
             if let object { trail.event.objectID = vault.url(of: object.collection) + object.name.spelling }
             var found = lane.access.grant(permission, to: principal, on: vault.scopes, object: object)
-            if found == nil, let alternative {
+            // The other permission counts among roles; a policy names each by itself.
+            if found == nil, let alternative, vault.scopes.policies == nil {
                 found = lane.access.grant(alternative, to: principal, on: vault.scopes, object: object)
             }
             guard let grant = found else {

@@ -37,14 +37,14 @@ package struct NetworkRules: Sendable, Hashable, Codable {
 /// An address or a range of addresses (RFC 4632 §3.1, RFC 4291 §2.3).
 package struct AddressRange: Sendable, Hashable, Codable {
     /// As it is told: a single IPv4 address ends in `/32`, as the service has it.
-    package let text: String
+    package var text: String { Self.text(of: network) + "/\(prefix)" }
     private let network: [UInt8]
     private let prefix: Int
 
     /// Nil when `text` is neither an address nor a range, or when bits behind the prefix are set.
     package init?(_ text: String) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let first = parts.first, var bytes = Self.bytes(of: String(first)) else { return nil }
+        guard let first = parts.first, var bytes = Self.bytes(of: first) else { return nil }
         var prefix = bytes.count * 8
         if parts.count == 2 {
             guard (1...3).contains(parts[1].utf8.count), parts[1].utf8.allSatisfy(\.isASCIIDigit),
@@ -58,7 +58,6 @@ package struct AddressRange: Sendable, Hashable, Codable {
         }
         guard bytes == Self.masked(bytes, prefix) else { return nil }
         (network, self.prefix) = (bytes, prefix)
-        self.text = parts.count == 2 ? text : bytes.count == 4 ? "\(text)/32" : "\(text)/128"
     }
 
     package init(from decoder: any Decoder) throws {
@@ -88,7 +87,17 @@ package struct AddressRange: Sendable, Hashable, Codable {
 
     private static let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
 
-    private static func bytes(of text: String) -> [UInt8]? {
+    private static func text(of network: [UInt8]) -> String {
+        guard network.count == 16 else { return network.map(String.init).joined(separator: ".") }
+        var characters = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        guard inet_ntop(AF_INET6, network, &characters, socklen_t(characters.count)) != nil else { return "::" }
+        return String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private static func bytes(of text: Substring) -> [UInt8]? {
+        guard text.utf8.allSatisfy({ Hex.value(of: $0) != nil || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":") })
+        else { return nil }
+        let text = String(text)
         var bytes = [UInt8](repeating: 0, count: 16)
         if inet_pton(AF_INET, text, &bytes) == 1 { return Array(bytes[..<4]) }
         return inet_pton(AF_INET6, text, &bytes) == 1 ? bytes : nil

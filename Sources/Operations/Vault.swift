@@ -16,6 +16,8 @@ package final class Vault: Sendable {
     package let location: String
     package let retentionDays: Int
     package let isPurgeProtected: Bool
+    /// Made with the vault: another one that has its name after a purge has another. Nil for those that were there before this was kept.
+    package let incarnation: GUID?
     package let tags: [String: String]
     /// Whether it may be reached from outside a private endpoint.
     package let isPublic: Bool
@@ -34,7 +36,8 @@ package final class Vault: Sendable {
         name: VaultName, service: Service = .vault, sku: SKU = .standard, subscription: GUID, resourceGroup: String,
         location: String, retentionDays: Int,
         isPurgeProtected: Bool,
-        authority: String, tags: [String: String] = [:], policies: AccessPolicies? = nil, isPublic: Bool = true,
+        authority: String, incarnation: GUID? = nil, tags: [String: String] = [:], policies: AccessPolicies? = nil,
+        isPublic: Bool = true,
         network: NetworkRules? = nil
     ) {
         self.name = name
@@ -46,6 +49,7 @@ package final class Vault: Sendable {
         self.retentionDays = retentionDays
         self.isPurgeProtected = isPurgeProtected
         self.authority = authority
+        self.incarnation = incarnation
         self.tags = tags
         self.isPublic = isPublic
         self.network = network

@@ -13,7 +13,8 @@ struct Strongroom: AsyncParsableCommand {
         abstract: "A key-management server that speaks Azure Key Vault.",
         version: version,
         subcommands: [
-            Dev.self, Serve.self, Init.self, App.self, Group.self, Role.self, Audit.self, BarrierCommand.self,
+            Dev.self, Serve.self, AgentCommand.self, Init.self, App.self, Group.self, Role.self, Audit.self,
+            BarrierCommand.self,
             BackupKey.self,
             Key.self, CertificateCommand.self, Authority.self,
             ListOperations.self,
