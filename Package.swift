@@ -109,6 +109,7 @@ targets += room(
     ])
 // outside
 targets += room("HTTPSClient", on: ["Domain"], with: nio)
+targets += room("Agent", on: ["Domain", "Cryptography", "HTTPSClient"], with: nio)
 targets += room("SMTPClient", on: ["Domain", "HTTPSClient"], with: nio)
 // doors
 targets += room("HTTPServer", on: ["Domain", "Threads", "Operations", "Cryptography"], with: nio + nioHTTP2)
@@ -132,7 +133,7 @@ targets += [
             "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Access",
             "Identity", "Management",
             "Operations", "HTTPServer", "Automation", "House", "Keys", "ProviderPKCS11", "HTTPSClient", "ACME",
-            "SMTPClient", "WebTokens",
+            "SMTPClient", "WebTokens", "X509", "Agent",
         ] + nio + [argumentParser],
         swiftSettings: settings)
 ]

@@ -1,5 +1,4 @@
 import Domain
-import FoundationEssentials
 import NIOCore
 
 #if canImport(Glibc)
@@ -14,14 +13,26 @@ enum LocalCaller {
     static func user(of remote: SocketAddress, connectedTo local: SocketAddress) -> UInt32? {
         guard let wanted = entry(remote), let peer = entry(local) else { return nil }
         for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-            guard let text = try? String(contentsOf: URL(fileURLWithPath: table), encoding: .utf8) else { continue }
-            for line in text.split(separator: "\n").dropFirst() {
+            for line in content(of: table).split(separator: "\n").dropFirst() {
                 let fields = line.split(separator: " ")
                 guard fields.count > 7, plain(fields[1]) == wanted, plain(fields[2]) == peer else { continue }
                 return UInt32(fields[7])
             }
         }
         return nil
+    }
+
+    /// A file of the kernel's, which says that it is empty.
+    private static func content(of path: String) -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return "" }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while case let count = read(descriptor, &buffer, buffer.count), count > 0, bytes.count < 16 << 20 {
+            bytes += buffer[..<count]
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// An address as the table writes it: the bytes of each word in the host's order, then the port.

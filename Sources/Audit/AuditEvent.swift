@@ -27,6 +27,10 @@ package struct AuditEvent: Sendable {
     /// Nil when authorisation was never asked.
     package var isAuthorized: Bool?
     package var assignmentID: GUID?
+    /// An access policy was asked in place of roles.
+    package var isAboutPolicy = false
+    /// Whether network rules let the caller in; nil where there are none.
+    package var isAddressAuthorized: Bool?
 
     package init(time: Timestamp, operationName: String, status: UInt16, correlationID: GUID) {
         self.time = time
@@ -71,7 +75,13 @@ extension AuditEvent {
         record.string(tlsVersion)
         record.optional(isAuthorized)
         record.optional(assignmentID)
+        // Records of earlier versions end here, and so do those that have nothing of this to say.
+        if marks != 0 { record.byte(marks) }
         return record.bytes
+    }
+
+    private var marks: UInt8 {
+        (isAboutPolicy ? 1 : 0) | (isAddressAuthorized == nil ? 0 : isAddressAuthorized == true ? 2 : 4)
     }
 
     package init?(_ bytes: [UInt8]) {
@@ -85,8 +95,13 @@ extension AuditEvent {
             let requestURI = record.string(),
             let objectID = record.string(), let resourceID = record.string(), let apiVersion = record.string(),
             let tlsVersion = record.string(), let isAuthorized = record.optionalFlag(),
-            let assignmentID = record.optionalGUID(), record.isAtEnd
+            let assignmentID = record.optionalGUID()
         else { return nil }
+        if !record.isAtEnd {
+            guard let marks = record.byte(), (1...5).contains(marks), record.isAtEnd else { return nil }
+            isAboutPolicy = marks & 1 != 0
+            isAddressAuthorized = marks < 2 ? nil : marks & 2 != 0
+        }
         self.time = Timestamp(nanoseconds: time)
         durationNanoseconds = duration
         self.operationName = operationName
@@ -151,7 +166,10 @@ extension AuditEvent {
                 properties.member("clientInfo", clientInfo)
                 properties.member("httpStatusCode", Int(status))
                 properties.member("requestUri", requestURI)
-                if let isAuthorized { properties.member("isRbacAuthorized", isAuthorized) }
+                if let isAuthorized {
+                    properties.member(named: isAboutPolicy ? "isAccessPolicyMatch" : "isRbacAuthorized", isAuthorized)
+                }
+                if let isAddressAuthorized { properties.member("isAddressAuthorized", isAddressAuthorized) }
                 if let assignmentID { properties.member("appliedAssignmentId", assignmentID) }
                 properties.member("tlsVersion", tlsVersion)
             }

@@ -34,38 +34,44 @@ extension Graph {
         writer.member("createdDateTime", group.created.iso8601)
         writer.array("groupTypes") { _ in }
         writer.member("mailEnabled", false)
+        if let nickname = group.mailNickname { writer.member("mailNickname", nickname) }
         writer.member("securityEnabled", true)
     }
 
-    func listGroups(_ input: FilterInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        var found: [DirectoryGroup] = []
-        for group in directory.groups {
-            let fits = try input.filter.holds { name in
+    struct GroupFilter: OperationInput {
+        let filter: GraphFilter
+
+        init(_ request: Request) throws(VaultError) {
+            filter = try GraphFilter(
+                request.query.value("$filter") ?? "", on: ["id", "displayname", "mailnickname"])
+        }
+    }
+
+    func listGroups(_ input: GroupFilter, _ call: Call) async throws(VaultError) -> JSONOutput {
+        let found = directory.groups.filter { group in
+            input.filter.holds { name in
                 switch name {
                 case "id": [group.id.description]
                 case "displayname": [group.displayName]
-                case "mailnickname": []
-                default: nil
+                default: group.mailNickname.map { [$0] } ?? []
                 }
             }
-            if fits { found.append(group) }
         }
-        return list(
-            "groups", found.sorted { ($0.displayName.lowercased(), $0.id) < ($1.displayName.lowercased(), $1.id) }
-        ) {
-            write($0, to: &$1)
-        }
+        let sorted = found.sorted { ($0.displayName.lowercased(), $0.id) < ($1.displayName.lowercased(), $1.id) }
+        return list("groups", sorted) { write($0, to: &$1) }
     }
 
     struct GroupInput: OperationInput {
         let id: String
         let displayName: String?
         let description: String?
+        let mailNickname: String?
 
         init(_ request: Request) throws(VaultError) {
             struct Body: Decodable {
                 let displayName: String?
                 let description: String?
+                let mailNickname: String?
                 let securityEnabled: Bool?
                 let mailEnabled: Bool?
             }
@@ -74,16 +80,18 @@ extension Graph {
             guard body.securityEnabled != false, body.mailEnabled != true else {
                 throw .badParameter("Groups here are security groups without mail.")
             }
-            if let name = body.displayName,
-                !(1...256).contains(name.count) || name.unicodeScalars.contains(where: { $0.value < 32 })
-            {
-                throw .badParameter(
-                    "Property 'displayName' has invalid value: it must be 1 to 256 printable characters.\r\n")
+            for (name, value, most) in [
+                ("displayName", body.displayName, 256), ("description", body.description, 1_024),
+                ("mailNickname", body.mailNickname, 64),
+            ] {
+                guard let value else { continue }
+                let isPrintable = value.unicodeScalars.allSatisfy { !$0.properties.generalCategory.isInvisible }
+                guard value.utf16.count <= most, isPrintable, name == "description" || !value.isEmpty else {
+                    throw .badParameter(
+                        "Property '\(name)' has invalid value: it must be at most \(most) printable characters.\r\n")
+                }
             }
-            if let text = body.description, text.count > 1_024 {
-                throw .badParameter(
-                    "Property 'description' has invalid value: it must be at most 1,024 characters.\r\n")
-            }
+            mailNickname = body.mailNickname
             (displayName, description) = (body.displayName, body.description)
         }
     }
@@ -93,7 +101,8 @@ extension Graph {
             throw .badParameter("The request body lacks the member 'displayName'.")
         }
         let group = DirectoryGroup(
-            id: call.lane.newGUID(), displayName: name, description: input.description ?? "", created: call.now)
+            id: call.lane.newGUID(), displayName: name, description: input.description ?? "",
+            mailNickname: input.mailNickname, created: call.now)
         call.concerns(objectID: "/strongroom/groups/\(group.id)")
         try await call.commit { transaction throws(VaultError) in try GroupTable.put(group, in: transaction) }
         directory.reloadGroup(group.id, from: call.lane.reader, committed: group)
@@ -129,6 +138,7 @@ extension Graph {
         return try await change(input.id, call) { group in
             group.displayName = input.displayName ?? group.displayName
             group.description = input.description ?? group.description
+            group.mailNickname = input.mailNickname ?? group.mailNickname
         }
     }
 
@@ -202,5 +212,12 @@ extension Graph {
             guard group.members.contains(member) else { throw Self.absent("member", member.description) }
             group.members.removeAll { $0 == member }
         }
+    }
+}
+
+extension Unicode.GeneralCategory {
+    /// What a terminal would obey, or what hides.
+    fileprivate var isInvisible: Bool {
+        self == .control || self == .lineSeparator || self == .paragraphSeparator || self == .format
     }
 }

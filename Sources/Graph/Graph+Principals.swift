@@ -37,10 +37,22 @@ extension Graph {
         ]
     }
 
-    struct FilterInput: OperationInput {
+    struct ApplicationFilter: OperationInput {
         let filter: GraphFilter
 
-        init(_ request: Request) throws(VaultError) { filter = try GraphFilter(request.query.value("$filter") ?? "") }
+        init(_ request: Request) throws(VaultError) {
+            filter = try GraphFilter(
+                request.query.value("$filter") ?? "",
+                on: ["serviceprincipalnames", "appid", "id", "displayname", "identifieruris"])
+        }
+    }
+
+    struct UserFilter: OperationInput {
+        init(_ request: Request) throws(VaultError) {
+            _ = try GraphFilter(
+                request.query.value("$filter") ?? "",
+                on: ["id", "displayname", "userprincipalname", "mail", "mailnickname", "othermails"])
+        }
     }
 
     func writeServicePrincipal(_ application: Application, to writer: inout JSONWriter) {
@@ -84,14 +96,14 @@ extension Graph {
         }
     }
 
-    private static func values(_ application: Application, _ objectID: GUID) -> (String) -> [String]? {
+    private static func values(_ application: Application, _ objectID: GUID) -> (String) -> [String] {
         { name in
             switch name {
             case "serviceprincipalnames", "appid": [application.id.description]
             case "id": [objectID.description]
             case "displayname": [application.displayName]
             case "identifieruris": []
-            default: nil
+            default: []
             }
         }
     }
@@ -100,9 +112,8 @@ extension Graph {
         directory.all.sorted { ($0.displayName.lowercased(), $0.id) < ($1.displayName.lowercased(), $1.id) }
     }
 
-    func listServicePrincipals(_ input: FilterInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        var found: [Application] = []
-        for one in applications where try input.filter.holds(Self.values(one, one.objectID)) { found.append(one) }
+    func listServicePrincipals(_ input: ApplicationFilter, _ call: Call) async throws(VaultError) -> JSONOutput {
+        let found = applications.filter { input.filter.holds(Self.values($0, $0.objectID)) }
         return list("servicePrincipals", found) { writeServicePrincipal($0, to: &$1) }
     }
 
@@ -113,11 +124,8 @@ extension Graph {
         return JSONOutput { writeServicePrincipal(application, to: &$0) }
     }
 
-    func listApplications(_ input: FilterInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        var found: [Application] = []
-        for one in applications where one.kind == .application {
-            if try input.filter.holds(Self.values(one, one.id)) { found.append(one) }
-        }
+    func listApplications(_ input: ApplicationFilter, _ call: Call) async throws(VaultError) -> JSONOutput {
+        let found = applications.filter { $0.kind == .application && input.filter.holds(Self.values($0, $0.id)) }
         return list("applications", found) { writeApplication($0, to: &$1) }
     }
 
@@ -142,7 +150,7 @@ extension Graph {
     // MARK: People
 
     /// The directory has no people yet.
-    func listUsers(_ input: FilterInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+    func listUsers(_ input: UserFilter, _ call: Call) async throws(VaultError) -> JSONOutput {
         list("users", [Application]()) { _, _ in }
     }
 

@@ -99,27 +99,35 @@ struct GraphFilter: Sendable {
     private let clauses: [Clause]
     private let isAnyEnough: Bool
 
-    init(_ text: String) throws(VaultError) {
+    /// - Parameter properties: the lower-case names of what may be filtered by.
+    init(_ text: String, on properties: Set<String>) throws(VaultError) {
         guard text.utf8.count <= 4_096 else { throw Self.unknown(text) }
-        let lower = text.lowercased()
-        isAnyEnough = !lower.contains("' and ") && !lower.contains(") and ")
         var clauses: [Clause] = []
+        var joined: Set<String> = []
         var rest = text[...]
         while let first = rest.firstIndex(where: { $0 != " " }) {
             rest = rest[first...]
             guard let open = rest.firstIndex(of: "'"), let clause = Self.clause(rest[..<open], rest[open...]) else {
                 throw Self.unknown(text)
             }
+            guard properties.contains(clause.found.name) else {
+                throw .badParameter(
+                    "The $filter names a property '\(clause.found.name.prefix(64))' that cannot be filtered by.")
+            }
             clauses.append(clause.found)
             rest = clause.rest
             guard let next = rest.firstIndex(where: { $0 != " " }) else { break }
             rest = rest[next...]
-            guard let word = rest.split(separator: " ").first, ["or", "and"].contains(word.lowercased()),
-                word.lowercased() == (isAnyEnough ? "or" : "and")
-            else { throw Self.unknown(text) }
+            guard let word = rest.split(separator: " ").first?.lowercased(), ["or", "and"].contains(word) else {
+                throw Self.unknown(text)
+            }
+            joined.insert(word)
             rest = rest.dropFirst(word.count)
             guard rest.contains(where: { $0 != " " }) else { throw Self.unknown(text) }
         }
+        // Both in one filter would need rules of precedence.
+        guard joined.count < 2 else { throw Self.unknown(text) }
+        isAnyEnough = joined != ["and"]
         self.clauses = clauses
     }
 
@@ -161,16 +169,12 @@ struct GraphFilter: Sendable {
         .badParameter("The $filter '\(text.prefix(256))' is not supported: use name eq '…' or startswith(name,'…').")
     }
 
-    /// - Parameter values: of an object, by the lower-case names of its properties; nil for a property that it does not have.
-    func holds(_ values: (String) -> [String]?) throws(VaultError) -> Bool {
+    /// - Parameter values: of an object, by the lower-case names of its properties.
+    func holds(_ values: (String) -> [String]) -> Bool {
         var isAny = false
         for clause in clauses {
-            guard let found = values(clause.name) else {
-                throw .badParameter(
-                    "The $filter names a property '\(clause.name.prefix(64))' that cannot be filtered by.")
-            }
             let wanted = clause.value.lowercased()
-            let fits = found.contains {
+            let fits = values(clause.name).contains {
                 clause.isPrefix ? $0.lowercased().hasPrefix(wanted) : $0.lowercased() == wanted
             }
             if !fits, !isAnyEnough { return false }

@@ -117,7 +117,8 @@ package final class House: Sendable {
             let login = Login(
                 authority: authority, keys: signingKeys, clients: clients, directory: directory, pool: pool,
                 engine: engine, provider: software,
-                issuers: TrustedIssuers(configuration.federation, software: software, fetch: Self.fetch))
+                issuers: TrustedIssuers(configuration.federation, software: software, fetch: Self.fetch), log: world.log
+            )
             let tokenName = configuration.token == nil ? instance.tenant : try await bootstrap.tokenName()
             let hardware = try configuration.token.map { token throws(CryptoError) in
                 try HardwareSetup(token, software: software, instance: tokenName)

@@ -9,13 +9,18 @@ package struct DirectoryGroup: Sendable, Hashable, Codable {
     package let id: GUID
     package var displayName: String
     package var description: String
+    /// Absent for none.
+    package var mailNickname: String?
     package let created: Timestamp
     /// Object ids of applications, people and groups.
     package var members: [GUID]
 
     package static let mostMembers = 10_000
 
-    package init(id: GUID, displayName: String, description: String, created: Timestamp) {
+    package init(
+        id: GUID, displayName: String, description: String, mailNickname: String? = nil, created: Timestamp
+    ) {
+        self.mailNickname = mailNickname
         self.id = id
         self.displayName = displayName
         self.description = description

@@ -36,16 +36,17 @@ extension Login {
     /// A token for a client whose identity another issuer vouches for (workload identity federation). The issuer and the subject stand for
     /// the client together; neither does alone.
     func token(_ input: TokenRequest, byFederated text: String, _ call: Call) async throws(VaultError) -> JSONAnswer {
-        let proven: TrustedIssuers.Proven
-        do throws(TrustedIssuers.Flaw) { proven = try await issuers.verify(text, now: call.now) } catch {
-            return Self.refusedFederated(error, call)
-        }
         guard let id = GUID(input.clientID) else {
             return Self.oauthError(
                 400, "invalid_request", 900_144,
                 "The request body must contain the following parameter: 'client_id', a GUID.", call)
         }
         call.concerns(objectID: "/strongroom/applications/\(id)")
+        let proven: TrustedIssuers.Proven
+        do throws(TrustedIssuers.Flaw) { proven = try await issuers.verify(text, now: call.now) } catch {
+            if case .keysUnreachable(let cause?) = error { log("federation: \(cause)") }
+            return Self.refusedFederated(error, call)
+        }
         guard let claims = try? Claims.fromJSON(proven.claims), let subject = claims.sub,
             let application = directory.application(id), application.isEnabled,
             let credential = application.federated.first(where: { $0.issuer == proven.issuer && $0.subject == subject })

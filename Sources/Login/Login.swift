@@ -20,11 +20,14 @@ package struct Login: Sendable {
     let provider: OpenSSLProvider
     /// Whose tokens may stand for clients.
     let issuers: TrustedIssuers
+    let log: @Sendable (String) -> Void
 
     package init(
         authority: Authority, keys: SigningKeys, clients: ClientAuthentication, directory: Directory, pool: WorkPool,
-        engine: CryptoEngine, provider: OpenSSLProvider, issuers: TrustedIssuers
+        engine: CryptoEngine, provider: OpenSSLProvider, issuers: TrustedIssuers,
+        log: @escaping @Sendable (String) -> Void
     ) {
+        self.log = log
         self.issuers = issuers
         self.engine = engine
         self.directory = directory

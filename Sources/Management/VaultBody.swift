@@ -162,7 +162,7 @@ struct VaultBody: Decodable, Sendable {
             guard allowsPrivate || !range.isPrivate else {
                 throw Self.wrong(
                     "networkAcls.ipRules",
-                    "'\(range.text)' is for private use (RFC 1918); 'network.allowPrivateAddresses' in the configuration allows those"
+                    "'\(address.value.prefix(64))' is for private use (RFC 1918); 'network.allowPrivateAddresses' in the configuration allows those"
                 )
             }
             if !rules.addresses.contains(where: { $0.text == range.text }) { rules.addresses.append(range) }

@@ -210,7 +210,11 @@ package final class Dispatcher: Sendable {
         }
         let vault = try hostedVault(host, request)
         // From where?
-        try vault?.requireReachable(from: request.peer, by: principal)
+        if let vault, vault.isRestricted {
+            trail.event.isAddressAuthorized = false
+            try vault.requireReachable(from: request.peer, by: principal)
+            trail.event.isAddressAuthorized = true
+        }
         // What do they want?
         let (operation, parameters) = try matched.found(request)
         let version = try apiVersion(request, operation)
@@ -238,6 +242,7 @@ package final class Dispatcher: Sendable {
             guard let principal, let vault else { throw .internal("\(operation.name) was reached without a principal") }
             let object = Self.object(in: request)
             if let object { trail.event.objectID = vault.url(of: object.collection) + object.name.spelling }
+            trail.event.isAboutPolicy = vault.scopes.policies != nil
             var found = lane.access.grant(permission, to: principal, on: vault.scopes, object: object)
             // The other permission counts among roles; a policy names each by itself.
             if found == nil, let alternative, vault.scopes.policies == nil {

@@ -116,7 +116,6 @@ extension Vault {
     ///
     /// - Throws: `.forbiddenByConnection` where public access is closed; `.forbiddenByFirewall` for an address that no rule allows.
     func requireReachable(from peer: Peer, by principal: Principal?) throws(VaultError) {
-        guard isRestricted else { return }
         let caller = principal.map { "Caller: \($0.callerText)\r\n" } ?? ""
         let place = "Vault: \(name);location=\(location)"
         guard isPublic else {

@@ -41,8 +41,13 @@ package final class TrustedIssuers: Sendable {
     package typealias Fetch = @Sendable (_ address: String, Issuer) async -> Result<[UInt8], VaultError>
 
     private struct Known {
-        let keys: [String: any CryptoKey]
-        let fetched: Timestamp
+        var keys: [String: any CryptoKey]
+        /// When the keys were had.
+        var fetched: Timestamp?
+        /// When they were last asked for.
+        var asked: Timestamp
+        /// Those who ask at the same time wait for one answer.
+        var asking: Task<Result<[String: any CryptoKey], Flaw>, Never>?
     }
 
     private let issuers: [String: Issuer]
@@ -119,21 +124,38 @@ package final class TrustedIssuers: Sendable {
     private func key(_ id: String?, of issuer: Issuer, now: Timestamp) async throws(Flaw) -> any CryptoKey {
         guard let id else { throw .noKeyNamed }
         let kept = known.withLock { $0[issuer.name] }
-        if let kept, now - kept.fetched < Self.keptFor {
-            if let key = kept.keys[id] { return key }
-            guard now - kept.fetched >= Self.leastBetween else { throw .unknownKey }
+        let isFresh = kept?.fetched.map { now - $0 < Self.keptFor } ?? false
+        if isFresh, let key = kept?.keys[id] { return key }
+        // Whoever does not answer, or does not know a key, is not asked again at once.
+        if let kept, kept.asking == nil, now - kept.asked < Self.leastBetween {
+            guard kept.fetched == nil || !isFresh else { throw .unknownKey }
+            throw .keysUnreachable(nil)
         }
-        let keys: [String: any CryptoKey]
-        do throws(Flaw) { keys = try await self.keys(of: issuer) } catch {
-            // One that does not answer is not asked again at once; what it said before stands as long as it would.
-            known.withLock { known in
-                if known[issuer.name] == nil { known[issuer.name] = Known(keys: [:], fetched: now) }
-            }
-            throw error
-        }
-        known.withLock { $0[issuer.name] = Known(keys: keys, fetched: now) }
+        let keys = try await ask(issuer, now).get()
         guard let key = keys[id] else { throw .unknownKey }
         return key
+    }
+
+    /// Asks an issuer for its keys, once for all who want them now. What it said before stands when it does not answer.
+    private func ask(_ issuer: Issuer, _ now: Timestamp) async -> Result<[String: any CryptoKey], Flaw> {
+        let task = known.withLock { known -> Task<Result<[String: any CryptoKey], Flaw>, Never> in
+            if let running = known[issuer.name]?.asking { return running }
+            let task = Task { [self] in
+                let result = await Result { () async throws(Flaw) in try await keys(of: issuer) }
+                self.known.withLock { known in
+                    known[issuer.name]?.asking = nil
+                    guard case .success(let keys) = result else { return }
+                    known[issuer.name]?.keys = keys
+                    known[issuer.name]?.fetched = now
+                }
+                return result
+            }
+            var entry = known[issuer.name] ?? Known(keys: [:], fetched: nil, asked: now, asking: nil)
+            (entry.asked, entry.asking) = (now, task)
+            known[issuer.name] = entry
+            return task
+        }
+        return await task.value
     }
 
     private struct Discovery: Decodable {
@@ -198,5 +220,11 @@ package final class TrustedIssuers: Sendable {
             return .ec(curve, x: x, y: y)
         default: return nil
         }
+    }
+}
+
+extension Result {
+    fileprivate init(_ body: () async throws(Failure) -> Success) async {
+        do throws(Failure) { self = .success(try await body()) } catch { self = .failure(error) }
     }
 }

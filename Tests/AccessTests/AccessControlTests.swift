@@ -71,7 +71,7 @@ struct AccessControlTests {
         let decider = AccessDecider(AccessControl([try assignment(at: Self.vaultScope)]))
         let isGranted = decider.grant(permission, to: principal, on: try chain(), object: nil) != nil
         #expect(isGranted == role.permissions.contains(permission))
-        #expect(isGranted == [.secretsGet, .secretsReadMetadata].contains(permission))
+        #expect(isGranted == [.secretsGet, .secretsReadMetadata, .secretsReadDeleted].contains(permission))
     }
 
     @Test("Nobody holds what another was given")

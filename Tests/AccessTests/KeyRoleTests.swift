@@ -31,17 +31,22 @@ struct KeyRoleTests {
             (
                 "Key Vault Crypto User",
                 [
-                    .keysRead, .keysReadDeleted, .keysUpdate, .keysBackup, .keysEncrypt, .keysDecrypt, .keysWrap,
+                    .keysRead, .keysList, .keysReadDeleted, .keysListDeleted, .keysUpdate, .keysBackup, .keysEncrypt,
+                    .keysDecrypt, .keysWrap,
                     .keysUnwrap, .keysSign, .keysVerify,
                 ]
             ),
             (
                 "Key Vault Crypto Service Encryption User",
-                [.keysRead, .keysReadDeleted, .keysWrap, .keysUnwrap]
+                [.keysRead, .keysList, .keysReadDeleted, .keysListDeleted, .keysWrap, .keysUnwrap]
             ),
             ("Key Vault Crypto Service Release User", [.keysRelease]),
-            ("Key Vault Reader", [.keysRead, .keysReadDeleted, .keyRotationPoliciesRead]),
-            ("Key Vault Certificate User", [.keysRead, .keysReadDeleted]), ("Key Vault Secrets Officer", []),
+            (
+                "Key Vault Reader",
+                [.keysRead, .keysList, .keysReadDeleted, .keysListDeleted, .keyRotationPoliciesRead]
+            ),
+            ("Key Vault Certificate User", [.keysRead, .keysList, .keysReadDeleted, .keysListDeleted]),
+            ("Key Vault Secrets Officer", []),
             ("Key Vault Certificates Officer", []), ("Key Vault Contributor", []), ("Owner", []), ("Reader", []),
         ] as [(String, [Permission])])
     func ofVaults(_ name: String, _ expected: [Permission]) throws {
@@ -55,12 +60,17 @@ struct KeyRoleTests {
         #expect(!Self.ofKeys.contains { administrator.permissions.contains($0) })
         let officer = try #require(BuiltInRoles.role(named: "Managed HSM Crypto Officer"))
         #expect(
-            Self.ofKeys.filter { officer.permissions.contains($0) } == [.keysReadDeleted, .keysRecover, .keysPurge])
+            Self.ofKeys.filter { officer.permissions.contains($0) } == [
+                .keysListDeleted, .keysReadDeleted, .keysRecover, .keysPurge,
+            ])
         let user = try #require(BuiltInRoles.role(named: "Managed HSM Crypto User"))
         #expect(
-            Self.ofKeys.filter { !user.permissions.contains($0) } == [.keysReadDeleted, .keysRecover, .keysPurge])
+            Self.ofKeys.filter { !user.permissions.contains($0) } == [
+                .keysListDeleted, .keysReadDeleted, .keysRecover, .keysPurge,
+            ])
         #expect(user.permissions.contains(.randomBytes))
         let auditor = try #require(BuiltInRoles.role(named: "Managed HSM Crypto Auditor"))
-        #expect(Self.ofKeys.filter { auditor.permissions.contains($0) } == [.keysRead, .keyRotationPoliciesRead])
+        #expect(
+            Self.ofKeys.filter { auditor.permissions.contains($0) } == [.keysList, .keysRead, .keyRotationPoliciesRead])
     }
 }

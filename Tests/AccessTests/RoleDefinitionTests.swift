@@ -84,7 +84,14 @@ struct RoleDefinitionTests {
     }
 
     private static let reading: [Permission] = [
-        .vaultsRead, .poolsRead, .roleAssignmentsRead, .applicationsRead, .auditRead,
+        .vaultsRead, .deletedVaultsRead, .deletedVaultGet, .poolsRead, .deletedPoolsRead, .roleAssignmentsRead,
+        .applicationsRead, .auditRead,
+    ]
+
+    /// What makes, changes and removes resources.
+    private static let managing: [Permission] = [
+        .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .deletedVaultsPurge, .poolsWrite, .poolsDelete,
+        .deletedPoolsPurge, .resourceGroupsWrite, .resourceGroupsDelete, .barrierRotate,
     ]
 
     @Test(
@@ -93,9 +100,12 @@ struct RoleDefinitionTests {
             ("Owner", Permission.allCases.filter { !$0.isDataAction }), ("Reader", reading),
             (
                 "User Access Administrator",
-                reading + [.roleAssignmentsWrite, .roleAssignmentsDelete, .applicationsWrite, .applicationsDelete]
+                reading + [
+                    .roleAssignmentsWrite, .roleAssignmentsDelete, .roleDefinitionsWrite, .roleDefinitionsDelete,
+                    .applicationsWrite, .applicationsDelete,
+                ]
             ),
-            ("Contributor", [.vaultsRead, .poolsRead, .roleAssignmentsRead, .auditRead, .barrierRotate]),
+            ("Contributor", reading.filter { $0 != .applicationsRead } + managing),
         ])
     func general(_ name: String, _ permissions: [Permission]) throws {
         let role = try #require(BuiltInRoles.role(named: name))

@@ -17,13 +17,27 @@ struct PermissionTests {
 
     @Test("Permissions fit into the bits of a set")
     func bits() {
-        #expect(Permission.allCases.allSatisfy { $0.rawValue < 64 })
+        #expect(Permission.allCases.allSatisfy { $0.rawValue < 128 })
     }
 
-    @Test("No two permissions are one action, in any spelling, but for reading deleted keys, which pools tell apart")
+    /// What roles do not tell from another permission, and access policies or pools do.
+    private static let alike: [Permission: Permission] = [
+        .keysReadDeleted: .keysRead, .keysListDeleted: .keysRead, .keysList: .keysRead,
+        .secretsReadDeleted: .secretsReadMetadata, .certificatesList: .certificatesRead,
+        .certificatesPendingUpdate: .certificatesCreate, .certificatesPendingDelete: .certificatesCreate,
+        .certificateIssuersList: .certificateIssuersRead,
+    ]
+
+    @Test("No two permissions are one action, in any spelling, but for those that only policies or pools tell apart")
     func actions() {
-        let permissions = Permission.allCases.filter { $0 != .keysReadDeleted }
+        let permissions = Permission.allCases.filter { Self.alike[$0] == nil }
         #expect(Set(permissions.map { $0.action.lowercased() }).count == permissions.count)
+        for (permission, other) in Self.alike {
+            #expect(permission.action == other.action)
+            #expect(
+                permission.policyPermissions != other.policyPermissions || permission.poolAction != other.poolAction,
+                "\(permission)")
+        }
         #expect(Permission.keysReadDeleted.action == Permission.keysRead.action)
         #expect(Permission.keysReadDeleted.poolAction != Permission.keysRead.poolAction)
     }
@@ -34,7 +48,16 @@ struct PermissionTests {
     func dataActions(_ permission: Permission) {
         let below = ["Microsoft.KeyVault/vaults/", "Microsoft.KeyVault/managedHsm/"]
         let isBelow = below.contains { permission.action.hasPrefix($0) }
-        #expect(permission.isDataAction == (isBelow && permission != .vaultsRead))
+        let ofVaults: [Permission] = [.vaultsRead, .vaultsWrite, .vaultsDelete, .accessPoliciesWrite]
+        #expect(permission.isDataAction == (isBelow && !ofVaults.contains(permission)))
+    }
+
+    @Test("What an access policy gives is a data action, by a name that policies know", arguments: Permission.allCases)
+    func policies(_ permission: Permission) {
+        for given in permission.policyPermissions {
+            #expect(permission.isDataAction)
+            #expect(PolicyPermission.names[given.group]?.contains(given.name) == true)
+        }
     }
 
     @Test("A pool has the actions of keys and of its own roles, and nothing of secrets", arguments: Permission.allCases)

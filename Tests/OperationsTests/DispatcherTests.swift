@@ -142,6 +142,7 @@ struct DispatcherTests {
     /// What only pools have.
     private static let ofPools: Set<Permission> = [
         .randomBytes, .localAssignmentsRead, .localAssignmentsWrite, .localAssignmentsDelete, .localDefinitionsRead,
+        .localDefinitionsWrite, .localDefinitionsDelete, .localSettingsRead, .localSettingsWrite,
     ]
 
     @Test(

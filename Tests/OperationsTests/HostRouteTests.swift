@@ -9,6 +9,7 @@ struct HostRouteTests {
         case .managedHSM: "hsm"
         case .login: "login"
         case .management: "management"
+        case .graph: "graph"
         case .console: "console"
         case .unknown: "unknown"
         }
@@ -20,7 +21,7 @@ struct HostRouteTests {
             ("demo.vault.localhost", "vault demo demo"), ("my-vault.vault.localhost", "vault my-vault my-vault"),
             ("x.vault.localhost", "vault nil x"),
             ("demohsm.managedhsm.localhost", "hsm"), ("login.localhost", "login"),
-            ("management.localhost", "management"),
+            ("management.localhost", "management"), ("graph.localhost", "graph"),
             ("console.localhost", "console"), ("localhost", "unknown"), ("", "unknown"), (".localhost", "unknown"),
             ("vault.localhost", "unknown"),
             (".vault.localhost", "unknown"), ("a.demo.vault.localhost", "unknown"),
