@@ -19,19 +19,47 @@ struct Role: AsyncParsableCommand {
             help: "/subscriptions/ID[/resourceGroups/GROUP[/providers/Microsoft.KeyVault/vaults/VAULT[/secrets/NAME]]]")
         var scope: String
 
-        func resolved() throws -> (principal: GUID, role: RoleDefinition, scope: Scope) {
+        func resolved(_ connection: ConnectionOptions) async throws -> (principal: GUID, role: GUID, scope: Scope) {
             guard let principal = GUID(assignee) else {
                 throw CommandFailure.usage("--assignee must be an object id (a GUID); see 'strongroom app list'")
-            }
-            guard let definition = BuiltInRoles.role(named: role) else {
-                throw CommandFailure.usage(
-                    "there is no role '\(role)'; roles: " + BuiltInRoles.all.map(\.name).joined(separator: ", "))
             }
             guard let scope = Scope(scope) else {
                 throw CommandFailure.usage("'\(self.scope)' is not a scope; see --help for its forms")
             }
-            return (principal, definition, scope)
+            if let builtIn = BuiltInRoles.role(named: role) { return (principal, builtIn.id, scope) }
+            let custom = try await Role.customRoles(try connection.client(), scope.description)
+            guard let found = custom.first(where: { $0.name == role.lowercased() || $0.isCalled(role) }),
+                let id = GUID(found.name)
+            else {
+                let names = BuiltInRoles.all.map(\.name) + custom.map(\.properties.roleName)
+                throw CommandFailure.usage("there is no role '\(role)' here; roles: " + names.joined(separator: ", "))
+            }
+            return (principal, id, scope)
         }
+    }
+
+    /// A role that somebody made.
+    struct Custom: Decodable {
+        struct Properties: Decodable {
+            let roleName: String
+        }
+        let name: String
+        let properties: Properties
+
+        func isCalled(_ text: String) -> Bool { properties.roleName.lowercased() == text.lowercased() }
+    }
+
+    /// Those that can be assigned at a scope.
+    static func customRoles(_ client: ManagementClient, _ scope: String) async throws -> [Custom] {
+        struct Answer: Decodable {
+            let value: [Custom]
+        }
+        let filter = ManagementClient.formEncoded(Array("type eq 'CustomRole'".utf8))
+        let answer = try await client.call(
+            .GET, "\(scope)/providers/Microsoft.Authorization/roleDefinitions?api-version=2022-04-01&$filter=\(filter)")
+        var limits = JSONLimits()
+        limits.values = 1_000_000
+        return try Answer.fromJSON(answer, limits: limits).value
     }
 
     struct Assignment: Decodable {
@@ -88,7 +116,7 @@ struct Role: AsyncParsableCommand {
         @OptionGroup var connection: ConnectionOptions
 
         func run() async throws {
-            let (principal, role, scope) = try target.resolved()
+            let (principal, role, scope) = try await target.resolved(connection)
             let client = try connection.client()
             var random = SystemRandomNumberGenerator()
             let id = GUID(random: (0..<16).map { _ in UInt8.random(in: 0...255, using: &random) })
@@ -97,7 +125,7 @@ struct Role: AsyncParsableCommand {
                 body.object("properties") { properties in
                     properties.member(
                         "roleDefinitionId",
-                        "/subscriptions/\(client.subscription)/providers/Microsoft.Authorization/roleDefinitions/\(role.id)"
+                        "/subscriptions/\(client.subscription)/providers/Microsoft.Authorization/roleDefinitions/\(role)"
                     )
                     properties.member("principalId", principal)
                     properties.member("principalType", "ServicePrincipal")
@@ -114,13 +142,13 @@ struct Role: AsyncParsableCommand {
         @OptionGroup var connection: ConnectionOptions
 
         func run() async throws {
-            let (principal, role, scope) = try target.resolved()
+            let (principal, role, scope) = try await target.resolved(connection)
             let client = try connection.client()
             let found = try await Role.assignments(client, scope.description, "principalId eq '\(principal)'").filter {
                 Scope($0.properties.scope) == scope
-                    && GUID($0.properties.roleDefinitionId.split(separator: "/").last ?? "") == role.id
+                    && GUID($0.properties.roleDefinitionId.split(separator: "/").last ?? "") == role
             }
-            guard !found.isEmpty else { throw CommandFailure("\(principal) does not hold '\(role.name)' at \(scope)") }
+            guard !found.isEmpty else { throw CommandFailure("\(principal) does not hold '\(target.role)' at \(scope)") }
             for assignment in found { _ = try await client.call(.DELETE, assignment.id + "?api-version=2022-04-01") }
         }
     }
