@@ -18,6 +18,8 @@ package struct HTTPLimits: Sendable {
     /// Requests that one HTTP/1.1 connection may send ahead of their answers.
     package var pipelinedRequests = 16
     package var concurrentStreams = 100
+    /// Whose word about the address of a client is taken.
+    package var proxies = TrustedProxies()
 
     package init() {}
 }

@@ -38,6 +38,9 @@ struct RequestAssembler {
         if fields.hasTransferEncoding, fields.contentLength != nil {
             throw Self.malformed("The request has both Content-Length and Transfer-Encoding.")
         }
+        guard let client = limits.proxies.client(behind: peer, fields.forwarded) else {
+            throw Self.malformed("The proxy's X-Forwarded-For is no list of addresses.")
+        }
         var (authority, target) = try Self.split(head.uri)
         if let host = fields.host {
             guard authority == nil || authority == host else { throw Self.malformed("The request names two hosts.") }
@@ -64,7 +67,7 @@ struct RequestAssembler {
                 method: method, host: try host(of: authority), authority: authority, target: target, path: path,
                 query: query,
                 authorization: fields.authorization, ifNoneMatch: fields.ifNoneMatch, userAgent: fields.userAgent,
-                clientRequestID: fields.clientRequestID, peer: peer, tlsVersion: tlsVersion),
+                clientRequestID: fields.clientRequestID, peer: client, tlsVersion: tlsVersion),
             contentLength: fields.contentLength, expectsContinue: fields.expectsContinue,
             hasBody: fields.hasTransferEncoding || fields.contentLength ?? 0 > 0, isKeptAlive: head.isKeepAlive)
     }
@@ -79,6 +82,7 @@ struct RequestAssembler {
         var contentLength: Int?
         var hasTransferEncoding = false
         var expectsContinue = false
+        var forwarded: [String] = []
 
         /// Looks at the length of a name first: most headers are none of these.
         mutating func take(_ name: String, _ value: String) throws(VaultError) {
@@ -97,6 +101,7 @@ struct RequestAssembler {
                     throw RequestAssembler.malformed("The Content-Length is given twice or is no number.")
                 }
                 contentLength = count
+            case 15 where name.isSame("x-forwarded-for"): forwarded.append(value)
             case 17 where name.isSame("transfer-encoding"):
                 guard !hasTransferEncoding, value.lowercased() == "chunked" else {
                     throw RequestAssembler.malformed("The only Transfer-Encoding understood is a single 'chunked'.")

@@ -148,7 +148,9 @@ struct Role: AsyncParsableCommand {
                 Scope($0.properties.scope) == scope
                     && GUID($0.properties.roleDefinitionId.split(separator: "/").last ?? "") == role
             }
-            guard !found.isEmpty else { throw CommandFailure("\(principal) does not hold '\(target.role)' at \(scope)") }
+            guard !found.isEmpty else {
+                throw CommandFailure("\(principal) does not hold '\(target.role)' at \(scope)")
+            }
             for assignment in found { _ = try await client.call(.DELETE, assignment.id + "?api-version=2022-04-01") }
         }
     }

@@ -26,7 +26,7 @@ struct Serve: AsyncParsableCommand {
             pools [{name, retentionDays, purgeProtection, administrators: [object ids]}],
             hsm {module, tokenLabel, pin: "stdin" | "fd:N" | "credential:NAME", sessions},
             attestation [{issuer, keysURL, caFile}], federation [{issuer, keysURL, caFile}], crypto {fips: "off" | "required"},
-            network {allowPrivateAddresses}, audit {durability: "synced" | "written"},
+            network {allowPrivateAddresses, trustedProxies}, audit {durability: "synced" | "written"},
             pki {address, port}, notices {webhook, secret, caFile, mail {server, port, security: "starttls" | "tls" | "none",
             user, password, from, caFile}}, acme {directories [{url, caFile}], dns {command | webhook, secret, caFile}}.
             The certificate files are read again when they change, and on SIGHUP.

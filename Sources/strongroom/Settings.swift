@@ -2,6 +2,7 @@ import Audit
 import Cryptography
 import Domain
 import FoundationEssentials
+import HTTPServer
 import House
 import Keys
 import Operations
@@ -35,6 +36,7 @@ struct Settings: Sendable {
     var location = "local"
     var vaults: [HouseConfiguration.VaultSettings] = []
     var allowsPrivateAddresses = false
+    var trustedProxies: [AddressRange] = []
     var federation: [TrustedIssuers.Issuer] = []
     var auditDurability = "synced"
 
@@ -107,6 +109,12 @@ struct Settings: Sendable {
         location = content.location ?? location
         auditDurability = content.audit?.durability ?? auditDurability
         allowsPrivateAddresses = content.network?.allowPrivateAddresses ?? false
+        trustedProxies = try (content.network?.trustedProxies ?? []).map { text in
+            guard let range = AddressRange(text) else {
+                throw Self.wrong("network.trustedProxies", "'\(text)' is no IP address and no range in CIDR notation")
+            }
+            return range
+        }
         try override(with: environment)
         try validate()
         vaults = try Self.vaults(content.vaults ?? [], .vault) + Self.vaults(content.pools ?? [], .managedHSM)
@@ -255,6 +263,7 @@ struct Settings: Sendable {
         configuration.location = location
         configuration.vaults = vaults
         configuration.federation = federation
+        configuration.limits.proxies = TrustedProxies(trustedProxies)
         configuration.allowsPrivateAddresses = allowsPrivateAddresses
         configuration.attestationAuthorities = attestation
         configuration.publicAddress = pki?.address
@@ -321,6 +330,7 @@ extension Settings {
         }
         struct Network: Decodable {
             let allowPrivateAddresses: Bool?
+            let trustedProxies: [String]?
         }
         struct Audit: Decodable {
             let durability: String?
@@ -338,7 +348,8 @@ extension Settings {
             "hsm.sessions", "attestation", "attestation.issuer", "attestation.keysURL", "attestation.caFile",
             "federation",
             "federation.issuer", "federation.keysURL", "federation.caFile", "crypto",
-            "crypto.fips", "network", "network.allowPrivateAddresses", "audit", "audit.durability", "pki",
+            "crypto.fips", "network", "network.allowPrivateAddresses", "network.trustedProxies", "audit",
+            "audit.durability", "pki",
             "pki.address", "pki.port", "notices", "notices.webhook",
             "notices.secret", "notices.caFile", "notices.mail", "notices.mail.server", "notices.mail.port",
             "notices.mail.security", "notices.mail.user", "notices.mail.password", "notices.mail.from",
