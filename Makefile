@@ -8,6 +8,8 @@ SHELL := /bin/bash
 BINARY := .build/release/strongroom
 # The walls between rooms: a target that imports what it does not declare fails to build.
 WALLS := --explicit-target-dependency-import-check error
+# Integration tests: so many processes, each takes a file at a time in the order of conftest.py. PYTEST_ARGS="-n 0" takes it back.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # Swift sources under format rules.
 SOURCES := Sources Tests Benchmarks Package.swift
 
@@ -26,7 +28,7 @@ test: setup-test ## build and run all unit, contract and integration tests
 	swift build --build-tests $(WALLS)
 	swift test --skip-build $(WALLS)
 	swift build -c release --static-swift-stdlib --product strongroom
-	STRONGROOM_BINARY="$(CURDIR)/$(BINARY)" .venv/bin/python -m pytest IntegrationTests $(PYTEST_ARGS)
+	STRONGROOM_BINARY="$(CURDIR)/$(BINARY)" .venv/bin/python -m pytest IntegrationTests $(PARALLEL) $(PYTEST_ARGS)
 	@echo "make test: all unit, contract and integration tests passed"
 
 check: setup ## check formatting, warnings and the walls between rooms

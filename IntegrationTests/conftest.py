@@ -16,6 +16,31 @@ from harness.wire import Wire
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# Where several processes share the tests, these files are begun first: they take long, and by their names they would come late,
+# when a process that is still at one keeps all others waiting for the end.
+LONGEST = (
+    "test_serve",
+    "test_workload_identity",
+    "test_management_vault_durability",
+    "test_vectors_rsa_encryption",
+    "test_notices_mail_servers",
+    "test_tampering",
+    "test_http_connections",
+    "test_hsm_serve",
+    "test_vectors_aes",
+    "test_roles",
+    "test_server_keys",
+    "test_restart",
+    "test_throttle",
+    "test_vectors_rsa_signatures",
+    "test_vectors_ecdsa",
+)
+
+
+def pytest_collection_modifyitems(items):
+    order = {stem: number for number, stem in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
+
 
 @pytest.fixture(scope="session")
 def binary() -> Path:
@@ -152,3 +177,12 @@ def _the_operations_it_names_ran(request):
         if record["properties"]["httpStatusCode"] < highest
     }
     assert claimed <= succeeded, f"no successful record of {sorted(claimed - succeeded)}"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The totals of the vectors, whichever process has counted them."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, []) if report.when == "call"]
+    totals = [value for report in reports for name, value in report.user_properties if name == "totals"]
+    if totals:
+        terminalreporter.section("vectors")
+        terminalreporter.write_line("\n".join(sorted(totals)))

@@ -11,7 +11,8 @@ from harness.acme_faults import edited, hold
 from harness.acme_site import Site, administrator
 from harness.acme_wire import Watch, acme_policy, make_issuer
 from harness.certificates import CertificateAuthority
-from harness.pebble import NameServer, Pebble, quiet_port
+from harness.pebble import NameServer, Pebble
+from harness.ports import free_port
 from harness.production import Production
 
 SECRET = "the key of the DNS webhook"
@@ -47,7 +48,7 @@ class House:
     def __init__(self, binary, folder, names: NameServer):
         self.folder, self.names = folder, names
         self.production = Production(binary, folder)
-        self.pki = quiet_port()
+        self.pki = free_port()
         (folder / "pebble").mkdir()
         self.pebble = Pebble(folder / "pebble", names, self.pki).start()
         self.settings["acme"] = {"directories": [{"url": self.pebble.directory, "caFile": str(self.pebble.bundle)}]}

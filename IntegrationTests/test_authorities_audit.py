@@ -65,7 +65,7 @@ def test_the_requester_on_record_is_the_caller_in_the_log(told):
 
 
 def test_the_duty_that_makes_lists_leaves_a_record(cli, told):
-    for _ in range(20):
+    for _ in range(120):
         found = [record for record in audit.records(cli) if record["operationName"] == "AuthorityPublishIfDue"]
         if [record for record in found if told["name"] in json.dumps(record)]:
             return

@@ -64,7 +64,7 @@ def seen(passing: Passing, shown: dict, made: dict[str, dict], issuer: x509.Cert
 
 def wait_until(come: Callable[[], bool]) -> None:
     """What does not come in time is missed by the tests."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while not come() and time.monotonic() < until:
         time.sleep(0.05)
 

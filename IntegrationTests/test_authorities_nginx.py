@@ -110,7 +110,7 @@ def test_the_status_is_stapled(made, authorities, below):
         f"ssl_trusted_certificate {made}/chain.pem;",
     )
     with Nginx(folder, *settings) as web:
-        for _ in range(20):
+        for _ in range(150):
             words = ("-connect", f"127.0.0.1:{web.port}", "-servername", HOST, "-status", "-CAfile", str(made / "root.pem"))
             output = openssl("s_client", *words, data=b"").stdout.decode()
             if "OCSP Response Status: successful" in output:

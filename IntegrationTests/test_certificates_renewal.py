@@ -55,7 +55,7 @@ class Passing:
 
     def wait_for(self, labels, count: int) -> None:
         for label in labels:
-            for _ in range(60):
+            for _ in range(300):
                 if len(self.versions(label)) >= count:
                     break
                 time.sleep(0.1)

@@ -34,7 +34,7 @@ def make_until_it_ends(server, number: int, answered: set[str]) -> None:
         return
 
 
-def settled(token: TokenFolder, known: set[str], seconds: float = 10) -> set[str]:
+def settled(token: TokenFolder, known: set[str], seconds: float = 30) -> set[str]:
     """The objects that no key owns, once there are none or the time is over."""
     deadline = time.monotonic() + seconds
     while (orphans := {each.id for each in token.keys()} - known) and time.monotonic() < deadline:

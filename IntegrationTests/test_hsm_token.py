@@ -42,7 +42,7 @@ def test_nothing_but_keys_of_the_server_is_in_the_token(pool_standing, token):
     pool_standing("RSA-2048")
     # Another process sees an object that is being written, for a duty of another test, without its label and its class: what counts
     # is what stays.
-    for _ in range(50):
+    for _ in range(300):
         found = token.objects()
         strangers = [each for each in found if not each.label.startswith("strongroom-")]
         if not strangers:
@@ -66,7 +66,7 @@ def test_keys_made_and_purged_by_many_at_once_leave_nothing_behind(pool, token, 
     before = {each.id for each in token.keys()}
     with ThreadPoolExecutor(12) as threads:
         list(threads.map(come_and_go, range(12)))
-    for _ in range(50):
+    for _ in range(300):
         found = token.objects()
         if all(each.label == WRAPPING_KEY or each.id in before for each in found):
             return

@@ -30,7 +30,7 @@ class Away:
         self.there.rename(self.here)
 
 
-def eventually(attempt, seconds: float = 10) -> None:
+def eventually(attempt, seconds: float = 30) -> None:
     """Calls until it is answered with 200; the client is told when to try again, we are less patient."""
     deadline = time.monotonic() + seconds
     while (answer := attempt()).status_code != 200:
@@ -169,7 +169,7 @@ def test_a_key_that_is_purged_while_the_token_is_away_is_gone_from_it_in_the_end
     if pool.wire.get("/deletedkeys/key").status_code == 200:
         pool.purge("key")
     server.restart()
-    token, deadline = TokenFolder(server.data), time.monotonic() + 10
+    token, deadline = TokenFolder(server.data), time.monotonic() + 30
     while (found := [each.id for each in token.keys()]) != [version_of(kept)] and time.monotonic() < deadline:
         time.sleep(0.2)
     assert found == [version_of(kept)]

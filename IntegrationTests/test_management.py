@@ -8,6 +8,7 @@ from harness.wire import Wire
 
 READER = "21090545-7ca7-4776-b22c-e363652d74d2"
 USER = "4633458b-17de-408a-b874-0445c86b69e6"
+NO_ROLE = "0655cf27-9398-4e3f-8579-6a72c2a8fa23"
 VERSION = "2022-04-01"
 
 
@@ -99,7 +100,7 @@ def test_deleting_what_is_not_there_is_said_so(server, arm, fresh):
 
 
 @pytest.mark.parametrize(
-    "change", [{"roleDefinitionId": "x"}, {"principalId": "nobody"}, {"principalId": None}, {"roleDefinitionId": str(uuid.uuid4())}], ids=str
+    "change", [{"roleDefinitionId": "x"}, {"principalId": "nobody"}, {"principalId": None}, {"roleDefinitionId": NO_ROLE}], ids=str
 )
 def test_a_wrong_assignment_is_refused(server, arm, stranger, fresh, change):
     wrong = {"properties": {**body(server, stranger.object_id)["properties"], **change}}

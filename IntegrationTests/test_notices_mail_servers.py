@@ -197,7 +197,7 @@ def test_a_notice_is_given_up_after_a_week(stopped, name):
     stopped.stop()
     with stopped.good() as server:
         stopped.start(8 * DAY)
-        for _ in range(50):
+        for _ in range(300):
             given_up = [one for one in stopped.sendings() if one["properties"]["httpStatusCode"] == 504]
             if given_up:
                 break

@@ -55,13 +55,13 @@ def judge_gcm(service: Service, group: dict, test: dict) -> Outcome:
 
 
 @HSM
-def test_gcm(service, capsys):
+def test_gcm(service, record_property):
     count, vectors = wycheproof("aes_gcm")
-    Tally("aes_gcm", service.name).run(vectors, tc_id, lambda vector: judge_gcm(service, *vector)).finish(count, capsys)
+    Tally("aes_gcm", service.name).run(vectors, tc_id, lambda vector: judge_gcm(service, *vector)).finish(count, record_property)
 
 
 @HSM
-def test_cbc_with_padding(service, capsys):
+def test_cbc_with_padding(service, record_property):
     count, vectors = wycheproof("aes_cbc_pkcs5")
     failures = set()
 
@@ -79,12 +79,12 @@ def test_cbc_with_padding(service, capsys):
         key.refuses("encrypt", alg=alg, value=message)
         return PASSED
 
-    Tally("aes_cbc_pkcs5", service.name).run(vectors, tc_id, judge).finish(count, capsys)
+    Tally("aes_cbc_pkcs5", service.name).run(vectors, tc_id, judge).finish(count, record_property)
     assert len(failures) == 1, f"paddings can be told apart: {failures}"
 
 
 @HSM
-def test_cbc_without_padding(service, capsys):
+def test_cbc_without_padding(service, record_property):
     vectors = list(enumerate(cavp("nist/cavp_aes_128_cbc.txt"), 1))
 
     def judge(vector: tuple[int, dict]) -> Outcome:
@@ -96,7 +96,7 @@ def test_cbc_without_padding(service, capsys):
             expect(key.result("decrypt", alg="A128CBC", value=ciphertext, iv=iv) == message, "decrypted otherwise")
         return PASSED
 
-    Tally("cavp_aes_128_cbc", service.name).run(vectors, lambda vector: vector[0], judge).finish(CAVP_COUNT, capsys)
+    Tally("cavp_aes_128_cbc", service.name).run(vectors, lambda vector: vector[0], judge).finish(CAVP_COUNT, record_property)
 
 
 def judge_wrap(service: Service, raw: bytes, message: bytes, wrapped: bytes, result: str, algs: list[str]) -> Outcome:
@@ -112,7 +112,7 @@ def judge_wrap(service: Service, raw: bytes, message: bytes, wrapped: bytes, res
 
 
 @HSM
-def test_key_wrap(service, capsys):
+def test_key_wrap(service, record_property):
     count, vectors = wycheproof("aes_wrap")
     tally = Tally("aes_wrap", service.name)
 
@@ -134,22 +134,22 @@ def test_key_wrap(service, capsys):
                 key.refuses("wrapkey", alg=alg, value=message)
         return judge_wrap(service, raw, message, wrapped, test["result"], algs)
 
-    tally.run(vectors, tc_id, judge).finish(count, capsys)
+    tally.run(vectors, tc_id, judge).finish(count, record_property)
 
 
 @HSM
-def test_key_wrap_with_padding(service, capsys):
+def test_key_wrap_with_padding(service, record_property):
     count, vectors = wycheproof("aes_kwp")
 
     def judge(vector: tuple[dict, dict]) -> Outcome:
         raw, message, wrapped = unhexed(vector[1], "key", "msg", "ct")
         return judge_wrap(service, raw, message, wrapped, vector[1]["result"], ["CKM_AES_KEY_WRAP_PAD"])
 
-    Tally("aes_kwp", service.name).run(vectors, tc_id, judge).finish(count, capsys)
+    Tally("aes_kwp", service.name).run(vectors, tc_id, judge).finish(count, record_property)
 
 
 @HSM
-def test_nist_key_wrap(service, capsys):
+def test_nist_key_wrap(service, record_property):
     def judge(vector: tuple[dict, dict, dict, dict]) -> Outcome:
         _, group, test, answer = vector
         algs = [f"A{group['keyLen']}KW", "CKM_AES_KEY_WRAP"]
@@ -159,7 +159,7 @@ def test_nist_key_wrap(service, capsys):
         return judge_wrap(service, *(bytes.fromhex(text) for text in (test["key"], message, wrapped)), result, algs)
 
     tally = Tally("acvp_ACVP-AES-KW", service.name)
-    tally.run(acvp("ACVP-AES-KW"), lambda vector: vector[2]["tcId"], judge).finish(ACVP_COUNT, capsys)
+    tally.run(acvp("ACVP-AES-KW"), lambda vector: vector[2]["tcId"], judge).finish(ACVP_COUNT, record_property)
 
 
 @HSM

@@ -83,9 +83,9 @@ def judge(service: Service, group: dict, test: dict) -> Outcome:
 
 @pytest.mark.parametrize("stem", RAW + DER)
 @BOTH
-def test_ecdsa_signatures(service, stem, capsys):
+def test_ecdsa_signatures(service, stem, record_property):
     count, vectors = wycheproof(stem)
-    Tally(stem, service.name).run(vectors, tc_id, lambda vector: judge(service, *vector)).finish(count, capsys)
+    Tally(stem, service.name).run(vectors, tc_id, lambda vector: judge(service, *vector)).finish(count, record_property)
 
 
 def judge_nist(service: Service, asked: dict, group: dict, test: dict, answer: dict) -> Outcome:
@@ -109,11 +109,11 @@ def judge_nist(service: Service, asked: dict, group: dict, test: dict, answer: d
 
 
 @BOTH
-def test_nist_ecdsa(service, capsys):
+def test_nist_ecdsa(service, record_property):
     vectors = acvp("ECDSA")
     tally = Tally("acvp_ECDSA", service.name)
     tally.run(vectors, lambda vector: (vector[0]["vsId"], vector[2]["tcId"]), lambda vector: judge_nist(service, *vector))
-    tally.finish(24, capsys)
+    tally.finish(24, record_property)
 
 
 @pytest.mark.parametrize("curve", CURVES)

@@ -28,7 +28,7 @@ def judge(service: Service, group: dict, test: dict) -> Outcome:
 
 @pytest.mark.parametrize("stem", WYCHEPROOF)
 @BOTH
-def test_ed25519_signatures(service, stem, capsys):
+def test_ed25519_signatures(service, stem, record_property):
     count, vectors = wycheproof(stem)
     tally = Tally(stem, service.name)
-    tally.run(vectors, lambda vector: vector[1]["tcId"], lambda vector: judge(service, *vector)).finish(count, capsys)
+    tally.run(vectors, lambda vector: vector[1]["tcId"], lambda vector: judge(service, *vector)).finish(count, record_property)

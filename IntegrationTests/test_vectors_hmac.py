@@ -46,18 +46,18 @@ def judge(service: Service, alg: str, length: int, raw: bytes, message: bytes, t
 
 @pytest.mark.parametrize("stem", ALGORITHMS)
 @HSM
-def test_hmac(service, stem, capsys):
+def test_hmac(service, stem, record_property):
     count, vectors = wycheproof(stem)
 
     def judged(vector: tuple[dict, dict]) -> Outcome:
         raw, message, tag = (bytes.fromhex(vector[1][name]) for name in ("key", "msg", "tag"))
         return judge(service, *ALGORITHMS[stem], raw, message, tag, vector[1]["result"])
 
-    Tally(stem, service.name).run(vectors, lambda vector: vector[1]["tcId"], judged).finish(count, capsys)
+    Tally(stem, service.name).run(vectors, lambda vector: vector[1]["tcId"], judged).finish(count, record_property)
 
 
 @HSM
-def test_hmac_with_a_hash_that_is_not_offered(service, capsys):
+def test_hmac_with_a_hash_that_is_not_offered(service, record_property):
     count, vectors = wycheproof("hmac_sha224")
     other = service.imported(oct_jwk(bytes(32)), SIGNING)
 
@@ -67,18 +67,18 @@ def test_hmac_with_a_hash_that_is_not_offered(service, capsys):
         other.refuses("verify", alg="HS224", digest=message, value=tag)
         return refused("HMAC with SHA-224 is not offered")
 
-    Tally("hmac_sha224", service.name).run(vectors, lambda vector: vector[1]["tcId"], judged).finish(count, capsys)
+    Tally("hmac_sha224", service.name).run(vectors, lambda vector: vector[1]["tcId"], judged).finish(count, record_property)
 
 
 @HSM
-def test_nist_hmac(service, capsys):
+def test_nist_hmac(service, record_property):
     def judged(vector: tuple[dict, dict, dict, dict]) -> Outcome:
         _, _, test, answer = vector
         raw, message, tag = (bytes.fromhex(text) for text in (test["key"], test["msg"], answer["mac"]))
         return judge(service, "HS256", 32, raw, message, tag, "valid")
 
     tally = Tally("acvp_HMAC-SHA2-256", service.name)
-    tally.run(acvp("HMAC-SHA2-256"), lambda vector: vector[2]["tcId"], judged).finish(8, capsys)
+    tally.run(acvp("HMAC-SHA2-256"), lambda vector: vector[2]["tcId"], judged).finish(8, record_property)
 
 
 @pytest.mark.parametrize("alg", LENGTHS)

@@ -87,9 +87,9 @@ def judge(service: Service, group: dict, test: dict) -> Outcome:
 
 @pytest.mark.parametrize("stem", WYCHEPROOF)
 @BOTH
-def test_wycheproof(service, stem, capsys):
+def test_wycheproof(service, stem, record_property):
     count, vectors = wycheproof(stem)
-    Tally(stem, service.name).run(vectors, tc_id, lambda vector: judge(service, *vector)).finish(count, capsys)
+    Tally(stem, service.name).run(vectors, tc_id, lambda vector: judge(service, *vector)).finish(count, record_property)
 
 
 # The examples of RFC 7520, RFC 7797 and RFC 8037
@@ -154,7 +154,7 @@ def judge_cookbook(service: Service, path: str) -> Outcome:
 
 
 @BOTH
-def test_cookbook(service, capsys):
+def test_cookbook(service, record_property):
     paths = sorted(str(path.relative_to(FOLDER)).removesuffix(".gz") for path in FOLDER.glob("jose-cookbook/**/*.gz"))
     tally = Tally("jose-cookbook", service.name)
-    tally.run(paths, lambda path: path, lambda path: judge_cookbook(service, path)).finish(19, capsys)
+    tally.run(paths, lambda path: path, lambda path: judge_cookbook(service, path)).finish(19, record_property)

@@ -44,13 +44,13 @@ def judge_ecdh(service: Service, curve: str, test: dict) -> Outcome:
 
 @pytest.mark.parametrize("stem", ECDH)
 @BOTH
-def test_points_of_key_agreement(service, stem, capsys):
+def test_points_of_key_agreement(service, stem, record_property):
     count, vectors = wycheproof(stem)
-    Tally(stem, service.name).run(vectors, tc_id, lambda vector: judge_ecdh(service, ECDH[stem], vector[1])).finish(count, capsys)
+    Tally(stem, service.name).run(vectors, tc_id, lambda vector: judge_ecdh(service, ECDH[stem], vector[1])).finish(count, record_property)
 
 
 @BOTH
-def test_a_curve_that_is_not_offered(service, capsys):
+def test_a_curve_that_is_not_offered(service, record_property):
     count, vectors = wycheproof("x25519")
 
     def judge(vector: tuple[dict, dict]) -> Outcome:
@@ -60,7 +60,7 @@ def test_a_curve_that_is_not_offered(service, capsys):
         expect(not service.key(jwk).accepted, "an X25519 key was accepted")
         return refused("X25519 is not offered")
 
-    Tally("x25519", service.name).run(vectors, tc_id, judge).finish(count, capsys)
+    Tally("x25519", service.name).run(vectors, tc_id, judge).finish(count, record_property)
 
 
 def modulus_with(factor: int) -> tuple[int, int]:
@@ -102,9 +102,9 @@ def judge_prime(service: Service, test: dict) -> Outcome:
 
 
 @BOTH
-def test_factors_that_are_not_prime(service, capsys):
+def test_factors_that_are_not_prime(service, record_property):
     count, vectors = wycheproof("primality")
-    Tally("primality", service.name).run(vectors, tc_id, lambda vector: judge_prime(service, vector[1])).finish(count, capsys)
+    Tally("primality", service.name).run(vectors, tc_id, lambda vector: judge_prime(service, vector[1])).finish(count, record_property)
 
 
 @BOTH

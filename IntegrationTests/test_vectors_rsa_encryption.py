@@ -84,7 +84,7 @@ def judge(service: Service, refusals: Refusals, group: dict, test: dict, alg: st
 
 @pytest.mark.parametrize("stem", OAEP)
 @BOTH
-def test_oaep_decryption(service, stem, capsys):
+def test_oaep_decryption(service, stem, record_property):
     count, vectors = wycheproof(stem)
     refusals = Refusals()
 
@@ -92,17 +92,17 @@ def test_oaep_decryption(service, stem, capsys):
         alg = ALGORITHMS.get((vector[0]["sha"], vector[0]["mgfSha"]))
         return judge(service, refusals, *vector, alg)
 
-    Tally(stem, service.name).run(vectors, tc_id, judged).finish(count, capsys)
+    Tally(stem, service.name).run(vectors, tc_id, judged).finish(count, record_property)
     refusals.check()
 
 
 @pytest.mark.parametrize("stem", PKCS1)
 @BOTH
-def test_pkcs1_decryption(service, stem, capsys):
+def test_pkcs1_decryption(service, stem, record_property):
     count, vectors = wycheproof(stem)
     refusals = Refusals()
     tally = Tally(stem, service.name)
-    tally.run(vectors, tc_id, lambda vector: judge(service, refusals, *vector, "RSA1_5")).finish(count, capsys)
+    tally.run(vectors, tc_id, lambda vector: judge(service, refusals, *vector, "RSA1_5")).finish(count, record_property)
     refusals.check()
 
 

@@ -96,18 +96,18 @@ def judge_pkcs1(service: Service, tally: Tally, group: dict, test: dict, signs: 
 
 @pytest.mark.parametrize("stem", SIGNATURES)
 @BOTH
-def test_pkcs1_signatures(service, stem, capsys):
+def test_pkcs1_signatures(service, stem, record_property):
     count, vectors = wycheproof(stem)
     tally = Tally(stem, service.name)
-    tally.run(vectors, tc_id, lambda vector: judge_pkcs1(service, tally, *vector, signs=False)).finish(count, capsys)
+    tally.run(vectors, tc_id, lambda vector: judge_pkcs1(service, tally, *vector, signs=False)).finish(count, record_property)
 
 
 @pytest.mark.parametrize("stem", GENERATED)
 @ALL
-def test_pkcs1_signing(service, stem, capsys):
+def test_pkcs1_signing(service, stem, record_property):
     count, vectors = wycheproof(stem)
     tally = Tally(stem, service.name)
-    tally.run(vectors, tc_id, lambda vector: judge_pkcs1(service, tally, *vector, signs=True)).finish(count, capsys)
+    tally.run(vectors, tc_id, lambda vector: judge_pkcs1(service, tally, *vector, signs=True)).finish(count, record_property)
 
 
 def judge_pss(service: Service, group: dict, test: dict) -> Outcome:
@@ -136,9 +136,9 @@ def judge_pss(service: Service, group: dict, test: dict) -> Outcome:
 
 @pytest.mark.parametrize("stem", PSS)
 @BOTH
-def test_pss_signatures(service, stem, capsys):
+def test_pss_signatures(service, stem, record_property):
     count, vectors = wycheproof(stem)
-    Tally(stem, service.name).run(vectors, tc_id, lambda vector: judge_pss(service, *vector)).finish(count, capsys)
+    Tally(stem, service.name).run(vectors, tc_id, lambda vector: judge_pss(service, *vector)).finish(count, record_property)
 
 
 @pytest.mark.parametrize("hash_name", LENGTHS)

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from .certificates import CertificateAuthority
-from .pebble import NameServer, quiet_port
+from .pebble import NameServer
+from .ports import free_port
 
 # A program is started with hardly any environment, so what it needs to know is written into it.
 _SCRIPT = """#!/bin/sh
@@ -87,7 +88,7 @@ class Webhook:
             def log_message(self, *_) -> None:
                 pass
 
-        self.port = quiet_port()
+        self.port = free_port()
         self._server = HTTPServer(("127.0.0.1", self.port), Handler)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()

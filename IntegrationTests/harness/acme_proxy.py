@@ -14,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Callable
 from urllib.parse import urlsplit
 
-from .pebble import Pebble, quiet_port
+from .pebble import Pebble
+from .ports import free_port
 from .tokens import decode
 
 STEPS = {
@@ -127,7 +128,7 @@ class Proxy:
     """`passed` holds every exchange in the order of arrival."""
 
     def __init__(self, pebble: Pebble):
-        self.pebble, self.port = pebble, quiet_port()
+        self.pebble, self.port = pebble, free_port()
         self.trust = ssl.create_default_context(cafile=str(pebble.bundle))
         self.passed: list[Exchange] = []
         self.names: dict[str, str] = {}

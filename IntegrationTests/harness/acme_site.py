@@ -12,7 +12,7 @@ from .authorities_public import verify_chain
 from .certificates_made import public_der
 from .certificates_wire import Certificates
 from .command_line import CommandLine
-from .pebble import NameServer, Pebble, quiet_port
+from .pebble import NameServer, Pebble
 from .production import Production
 from .server import Server
 
@@ -24,7 +24,6 @@ class AcmeServer(Server):
 
     def __init__(self, binary: Path, data: Path):
         super().__init__(binary, data, vaults=("demo",))
-        self.port = quiet_port()
 
     @property
     def command(self) -> list[str]:

@@ -58,7 +58,7 @@ def reasons_of(made: x509.CertificateRevocationList) -> dict[int, str]:
     return {entry.serial_number: reason(entry) for entry in made}
 
 
-def list_after(url: str, number: int, seconds: float = 10) -> x509.CertificateRevocationList:
+def list_after(url: str, number: int, seconds: float = 30) -> x509.CertificateRevocationList:
     """The first list with a higher number: lists are made by a duty, a moment after what they tell."""
     until = time.monotonic() + seconds
     while True:
@@ -69,7 +69,7 @@ def list_after(url: str, number: int, seconds: float = 10) -> x509.CertificateRe
         time.sleep(0.1)
 
 
-def list_with(url: str, serial: int, present: bool = True, seconds: float = 10) -> x509.CertificateRevocationList:
+def list_with(url: str, serial: int, present: bool = True, seconds: float = 30) -> x509.CertificateRevocationList:
     """The first list that has a serial number, or that no longer has it."""
     until = time.monotonic() + seconds
     while True:

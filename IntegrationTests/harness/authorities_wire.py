@@ -176,4 +176,9 @@ class Authorities:
         return done(self.ask_revoke(name, serial_number=serial, **({"reason": reason} if reason else {})))
 
     def publish(self, name: str) -> dict:
-        return done(self.wire.post(self.path(name, "/publish")))
+        """Asks again where the duty that follows a revocation has made lists at the same moment."""
+        for _ in range(5):
+            answer = self.wire.post(self.path(name, "/publish"))
+            if answer.status_code != 409 or "made anew meanwhile" not in answer.text:
+                break
+        return done(answer)

@@ -50,7 +50,7 @@ class Nginx:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(50):
+        for _ in range(300):
             assert self.process.poll() is None, (self.folder / "error.log").read_text()
             try:
                 requests.get(f"https://127.0.0.1:{self.port}/", verify=False, timeout=5)

@@ -1,9 +1,7 @@
 """Pebble, an authority that speaks ACME (RFC 8555), and the name server it asks: both are processes of our own on free ports."""
 
 import json
-import random
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,22 +11,10 @@ from cryptography import x509
 
 from .certificates import CertificateAuthority
 from .environment import clean_environment
+from .ports import free_port
 
 # Names below this one are refused when an order for them is made.
 BLOCKED = "blocked.example"
-
-
-def quiet_port() -> int:
-    """A free port below those that the system gives to clients: it stays free until somebody listens there."""
-    while True:
-        port = random.randrange(15_000, 32_000)
-        with socket.socket(socket.AF_INET) as four, socket.socket(socket.AF_INET6) as six:
-            try:
-                four.bind(("127.0.0.1", port))
-                six.bind(("::1", port))
-                return port
-            except OSError:
-                continue
 
 
 def _program(name: str) -> str:
@@ -50,7 +36,7 @@ class Program:
             self.process = subprocess.Popen(
                 command, env=clean_environment(**environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
-        for _ in range(200):
+        for _ in range(600):
             assert self.process.poll() is None, self.log.read_text()
             if self.answers():
                 return
@@ -71,7 +57,7 @@ class NameServer(Program):
 
     def __init__(self, folder: Path):
         super().__init__()
-        self.port, self._management = quiet_port(), quiet_port()
+        self.port, self._management = free_port(), free_port()
         self.log = folder / "names.log"
 
     @property
@@ -105,7 +91,7 @@ class Pebble(Program):
 
     def __init__(self, folder: Path, names: NameServer, challenge_port: int, environment: dict[str, str] | None = None, **settings):
         super().__init__()
-        self.port, self._management = quiet_port(), quiet_port()
+        self.port, self._management = free_port(), free_port()
         self.folder, self.names = folder, names
         self.log = folder / "pebble.log"
         self.environment = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", **(environment or {})}
@@ -120,7 +106,7 @@ class Pebble(Program):
             "certificate": str(certificate),
             "privateKey": str(key),
             "httpPort": challenge_port,
-            "tlsPort": quiet_port(),
+            "tlsPort": free_port(),
             "ocspResponderURL": "",
             "externalAccountBindingRequired": False,
             "domainBlocklist": [BLOCKED],

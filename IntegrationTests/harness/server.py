@@ -78,7 +78,8 @@ class Server:
 
     @property
     def bundle(self) -> str:
-        return self.client_env["REQUESTS_CA_BUNDLE"]
+        """The certificate of its authority. `client.env` names a file that has those of the system as well, and takes long to read."""
+        return str(self.data / "ca.pem")
 
     @property
     def login(self) -> str:

@@ -81,8 +81,8 @@ class Tally:
         expect(first.kind == outcome.kind, f"acceptable: {first} with one provider, {outcome} with another")
         return outcome
 
-    def finish(self, expected: int, capsys) -> None:
-        """Prints the totals; fails when a vector was wrong or one is missing."""
+    def finish(self, expected: int, record_property: Callable[[str, object], None]) -> None:
+        """Tells the totals, which are shown when all tests have run; fails when a vector was wrong or one is missing."""
         kinds = Counter(outcome.kind for outcome in self.outcomes)
         reasons = Counter((outcome.kind, outcome.reason) for outcome in self.outcomes if outcome.reason)
         lines = [
@@ -90,8 +90,7 @@ class Tally:
             f"{kinds['not reachable']} not reachable" + (f", {len(self.wrong)} WRONG" if self.wrong else "")
         ]
         lines += [f"    {count:4} {kind}: {reason}" for (kind, reason), count in sorted(reasons.items())]
-        with capsys.disabled():
-            print("\n" + "\n".join(lines), end="")
+        record_property("totals", "\n".join(lines))
         shown = "\n".join(self.wrong[:_SHOWN])
         assert not self.wrong, f"{len(self.wrong)} of {expected} vectors are wrong:\n{shown}"
         assert kinds["passed"] + kinds["refused"] + kinds["not reachable"] == expected
