@@ -57,15 +57,24 @@ def _localhost_names_resolve() -> None:
         raise AssertionError("names below localhost do not resolve; on Debian install libnss-myhostname") from failure
 
 
-@pytest.fixture(scope="session")
-def server(binary, tmp_path_factory):
-    """The server of the session. Its `client.env` is sourced, so the clients of this process trust it."""
+@pytest.fixture(scope="session", autouse=True)
+def _sourced(binary, tmp_path_factory, _localhost_names_resolve):
+    """The server of the session. Its `client.env` is sourced before the first test, whichever it is: aiohttp reads SSL_CERT_FILE when
+    it is imported, and keeps what it has read."""
     running = Server(binary, tmp_path_factory.mktemp("strongroom"), vaults=("demo", "demo2", "other", "pages")).start()
     with pytest.MonkeyPatch.context() as patch:
         for key, value in running.client_env.items():
             patch.setenv(key, value)
+        import aiohttp  # noqa: F401
+
         yield running
     running.kill()
+
+
+@pytest.fixture(scope="session")
+def server(_sourced) -> Server:
+    """The server of the session. The clients of this process trust it."""
+    return _sourced
 
 
 @pytest.fixture
@@ -122,7 +131,7 @@ def client(server):
 
 @pytest.fixture
 async def acredential(server):
-    """The asynchronous credential. It is imported here: aiohttp reads SSL_CERT_FILE when it is imported, and a user sources it before."""
+    """The asynchronous credential."""
     from azure.identity.aio import ClientSecretCredential
 
     made = ClientSecretCredential(

@@ -23,8 +23,8 @@ def versions_of(*places: Keys) -> set[str]:
 
 
 def make_until_it_ends(server, number: int, answered: set[str]) -> None:
-    keys = pool_keys(server) if number % 2 else Keys(server.wire())
     try:
+        keys = pool_keys(server) if number % 2 else Keys(server.wire())
         for turn in range(100_000):
             kty = ("EC-HSM", "oct-HSM", "EC-HSM", "RSA-HSM")[turn % 4]
             made = keys.wire.post(f"/keys/made-{number}-{turn % 7}/create", json={"kty": kty})

@@ -76,7 +76,7 @@ package final class HostIdentity: Sendable {
             let error_description: String
         }
         guard answer.status == 200 else {
-            guard answer.status < 500, let refusal = try? Refusal.fromJSON(answer.body) else {
+            guard answer.status < 500, answer.status != 429, let refusal = try? Refusal.fromJSON(answer.body) else {
                 throw .unreachable("the token service answered with status \(answer.status)")
             }
             throw .refused(refusal.error_description)

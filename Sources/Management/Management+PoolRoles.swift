@@ -182,6 +182,7 @@ extension Management {
 
     func deleteLocal(_ input: LocalInput, _ call: Call) async throws(VaultError) -> LocalAssignmentOutput {
         let pool = try call.vault()
+        call.concerns(objectID: "\(input.scope.scope(in: pool))\(Self.assignments)/\(input.id)")
         let removed = try await call.commit { transaction throws(VaultError) in
             let assignment = try found(input, pool, in: transaction)
             try RoleAssignmentTable.remove(input.id, in: transaction)

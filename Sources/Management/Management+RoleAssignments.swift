@@ -68,6 +68,7 @@ extension Management {
                 struct Properties: Decodable {
                     let roleDefinitionId: String
                     let principalId: String
+                    let condition: String?
                 }
                 let properties: Properties
             }
@@ -77,6 +78,11 @@ extension Management {
                 throw VaultError(
                     .resourceNotFound,
                     "The role definition '\(properties.roleDefinitionId.prefix(256))' does not exist.")
+            }
+            // To pass one over would give more than was asked for.
+            guard properties.condition?.isEmpty ?? true else {
+                throw .badParameter(
+                    "Property 'properties.condition' has invalid value: conditions are not supported here.\r\n")
             }
             guard let principal = GUID(properties.principalId) else {
                 throw .badParameter("Property 'properties.principalId' has invalid value: it is not a GUID.\r\n")

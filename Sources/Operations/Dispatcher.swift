@@ -237,6 +237,7 @@ package final class Dispatcher: Sendable {
             return .open
         case .perItem:
             guard principal != nil else { throw .internal("\(operation.name) was reached without a principal") }
+            trail.event.isAboutPolicy = vault?.scopes.policies != nil
             return .perItem
         case .permission(let permission, let alternative):
             guard let principal, let vault else { throw .internal("\(operation.name) was reached without a principal") }
