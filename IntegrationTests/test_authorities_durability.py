@@ -28,6 +28,13 @@ def run_until_killed(server, csr, made: dict[str, dict], revoked: dict[str, dict
         return
 
 
+def wait_for_the_first(revoked: dict[str, dict | None]) -> None:
+    for _ in range(600):
+        if any(list(revoked.values())):
+            return
+        time.sleep(0.05)
+
+
 def test_what_was_answered_survives_a_kill(own_server):
     server = own_server(vaults=("demo",))
     shown = Authorities(server.wire()).root("root")
@@ -40,7 +47,8 @@ def test_what_was_answered_survives_a_kill(own_server):
         callers = [threading.Thread(target=run_until_killed, args=(server, csr, made, revoked)) for _ in range(CALLERS)]
         for caller in callers:
             caller.start()
-        time.sleep(0.5)
+        wait_for_the_first(revoked)
+        time.sleep(0.4)
         before = number_of(revocation_list(shown["crl"]["url"]))
         server.kill()
         for caller in callers:

@@ -41,7 +41,7 @@ def read_back(server, acknowledged: dict[str, str]) -> None:
 
 
 def wait_for_the_first(acknowledged: dict[str, str]) -> None:
-    for _ in range(200):
+    for _ in range(600):
         if acknowledged:
             return
         time.sleep(0.05)

@@ -46,6 +46,13 @@ def check(server, acknowledged: list[dict]) -> None:
         assert algorithms.verifies(public_key(bundle["key"]), "ES256", HASHED, keys.sign(bundle, "ES256", HASHED))
 
 
+def wait_for_the_first(acknowledged: list[dict]) -> None:
+    for _ in range(600):
+        if acknowledged:
+            return
+        time.sleep(0.05)
+
+
 def test_every_acknowledged_key_survives_a_kill(own_server):
     server = own_server()
     server.token()
@@ -55,7 +62,8 @@ def test_every_acknowledged_key_survives_a_kill(own_server):
         writers = [threading.Thread(target=make_until_killed, args=(server, number, acknowledged)) for number in range(WRITERS)]
         for writer in writers:
             writer.start()
-        time.sleep(random.uniform(0.2, 0.6))
+        wait_for_the_first(acknowledged)
+        time.sleep(random.uniform(0.0, 0.4))
         server.kill()
         for writer in writers:
             writer.join()

@@ -52,6 +52,9 @@ package final class TestHouse: Sendable {
         return try await open(in: folder, clock: clock, disk: disk, configure: configure, wrapping: wrap)
     }
 
+    /// One for all houses that bring no randomness of their own: libcrypto has some thread-local keys for each, and a process has 1,024.
+    private static let shared = Result { try CryptoEngine() }
+
     /// Opens the house that stands in `folder`, or makes one there.
     package static func open(
         in folder: TemporaryFolder, clock: TestClock = TestClock(), disk: FaultDisk? = nil, seed: UInt64? = nil,
@@ -72,7 +75,7 @@ package final class TestHouse: Sendable {
         do {
             let house = try await House(
                 configuration, store: wrap(store),
-                engine: try CryptoEngine(randomness: seed.map { seededRandomness($0) }), kek: kek,
+                engine: try seed.map { try CryptoEngine(randomness: seededRandomness($0)) } ?? shared.get(), kek: kek,
                 initializes: .key)
             return TestHouse(house: house, folder: folder, clock: clock, log: log)
         } catch {
