@@ -53,13 +53,13 @@ def live(sender: MailSender) -> dict:
         value = pfx(*self_signed(days=1))
         told["ended"] = sender.certificates().import_("ended", value, policy={"lifetime_actions": []})
         told["failing"] = make_failing(sender)
-        assert server.wait_for(lambda one: one.taken("fine@example.com"))
-        assert server.wait_for(lambda _: {"gone-too@example.com", "busy@example.com"} <= set(told["asked"]))
+        assert server.wait_for_end(lambda one: one.taken("fine@example.com"))
+        assert server.wait_for_end(lambda _: {"gone-too@example.com", "busy@example.com"} <= set(told["asked"]))
         told["said"] = sender.stop()
         told["first day"] = server.taken()
         sender.start(2 * DAY)
         for name, address in (("soon", "busy"), ("ended", "fine"), ("failing", "fine")):
-            assert server.wait_for(lambda one: about(one.taken(f"{address}@example.com"), name)), name
+            assert server.wait_for_end(lambda one: about(one.taken(f"{address}@example.com"), name)), name
         told["pending"] = sender.certificates().pending("failing")
         told["audit"] = sender.cli().run("audit", "export").stdout
         told["sendings"] = sender.sendings()

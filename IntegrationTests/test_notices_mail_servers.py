@@ -142,7 +142,7 @@ def live(sender: MailSender, bad: dict[str, Manner | None]) -> dict:
             told["early"].append(look_early(sender, passed + 9 * MINUTE))
     with sender.good() as last:
         sender.start(passed + 361 * MINUTE)
-        assert last.wait_for(lambda server: server.taken())
+        assert last.wait_for_end(lambda server: server.taken())
         sender.stop()
     return {**told, "in the end": last}
 
@@ -221,7 +221,7 @@ def test_a_receiver_that_fails_holds_up_no_other(stopped, name, tmp_path):
         stopped.stop()
         with stopped.good() as server:
             stopped.start(6 * MINUTE)
-            assert server.wait_for(lambda one: about(one.taken(), name)), stopped.production.errors.text()
+            assert server.wait_for_end(lambda one: about(one.taken(), name)), stopped.production.errors.text()
             stopped.stop()
     finally:
         receiver.close()
@@ -275,7 +275,7 @@ def test_mail_goes_every_way_that_may_be_configured(stopped, name, label):
         stopped.start(**options)
         os.close(reading)
         stopped.near_end(name)
-        assert server.wait_for(lambda one: about(one.taken(), name)), stopped.production.errors.text()
+        assert server.wait_for_end(lambda one: about(one.taken(), name)), stopped.production.errors.text()
         assert stopped.stop() == ""
     (mail,) = about(server.taken(), name)
     assert mail.is_secure is (label != "no TLS on loopback")
@@ -300,7 +300,7 @@ def test_an_odd_contact_reaches_nobody_and_keeps_no_mail_from_others(stopped, na
             held = contacts["contacts"] if wire.put("/certificates/contacts", json=contacts).status_code == 200 else held
         assert wire.put("/certificates/contacts", json={"contacts": held}).status_code == 200
         stopped.near_end(name)
-        assert server.wait_for(lambda one: about(one.taken("pki@example.com"), name)), stopped.production.errors.text()
+        assert server.wait_for_end(lambda one: about(one.taken("pki@example.com"), name)), stopped.production.errors.text()
         stopped.tell("pki@example.com")
         stopped.stop()
     assert {mail.recipients for mail in about(server.mails, name)} <= {("pki@example.com",), ("a@b@c.example",)}

@@ -206,3 +206,7 @@ class MailServer:
         """Whether it came true in this time."""
         with self._changed:
             return self._changed.wait_for(lambda: wanted(self), timeout)
+
+    def wait_for_end(self, wanted: Callable[["MailServer"], bool], timeout: float = 30) -> bool:
+        """The same with no connection open any more: the sender then knows what became of its mails."""
+        return self.wait_for(lambda server: wanted(server) and server.open_connections == 0, timeout)

@@ -107,7 +107,7 @@ class Service:
                 response = connection.getresponse()
                 text = response.read()
                 return Answer(response.status, json.loads(text) if text else {})
-            except (http.client.RemoteDisconnected, ConnectionError):
+            except (ssl.SSLError, ConnectionError):
                 # A server may close a connection that it has kept open for long; more than once is a fault.
                 connection.close()
                 if attempt == 2:
