@@ -36,9 +36,9 @@ COMMANDS = [
 
 
 @pytest.fixture
-def alone(binary) -> CommandLine:
-    """The command line with no server named in its environment."""
-    return CommandLine(binary)
+def alone(binary, tmp_path) -> CommandLine:
+    """The command line with no server named in its environment, in a folder without the data of one."""
+    return CommandLine(binary, folder=tmp_path)
 
 
 def one_line(result) -> str:

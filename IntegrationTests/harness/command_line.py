@@ -9,8 +9,9 @@ from .environment import clean_environment
 
 
 class CommandLine:
-    def __init__(self, binary: Path, environment: dict[str, str] | None = None):
+    def __init__(self, binary: Path, environment: dict[str, str] | None = None, folder: Path | None = None):
         self.binary = binary
+        self.folder = folder
         self.environment = environment or {}
 
     def run(self, *arguments: str, exit_code: int | None = 0) -> subprocess.CompletedProcess:
@@ -18,6 +19,7 @@ class CommandLine:
         result = subprocess.run(
             [str(self.binary), *arguments],
             env=clean_environment(**self.environment),
+            cwd=self.folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
