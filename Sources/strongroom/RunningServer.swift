@@ -61,8 +61,7 @@ struct RunningServer {
     }
 
     /// Waits for SIGTERM or SIGINT, then finishes what is in flight and closes everything.
-    func untilSignalled(onHangup reload: @escaping @Sendable () -> Void = {}) async throws {
-        Signals.expectHangup(reload)
+    func untilSignalled() async throws {
         await termination.value
         await server.stop(grace: Self.grace)
         automation.cancel()

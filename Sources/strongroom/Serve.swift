@@ -58,13 +58,16 @@ struct Serve: AsyncParsableCommand {
             StandardError.line("audit.durability is 'written': records of reads may be lost in a power cut")
         }
         let files = CertificateFiles(certificate: settings.certificate, privateKey: settings.privateKey)
+        // Taken before they are read: what changes while the server starts is noticed.
+        let seen = files.stamp
         let running = try await RunningServer.start(
             house, tls: try files.load(), addresses: settings.addresses, optional: ["::"], port: settings.port,
             plainPort: settings.pki?.port)
         let server = running.server
-        let watch = Task { await files.watch { server.replaceTLS($0) } }
+        let watch = Task { await files.watch(since: seen) { server.replaceTLS($0) } }
+        Signals.expectHangup { files.reload { server.replaceTLS($0) } }
         Terminal.print("Strongroom is ready: https://<vault>.vault.\(settings.house.authoritySuffix)")
-        try await running.untilSignalled(onHangup: { files.reload { server.replaceTLS($0) } })
+        try await running.untilSignalled()
         watch.cancel()
     }
 }
@@ -195,11 +198,12 @@ struct CertificateFiles: Sendable {
         }
     }
 
-    func watch(_ use: @Sendable (NIOSSLContext) -> Void) async {
+    /// - Parameter stamp: of the files that are in use.
+    func watch(since stamp: [Int], _ use: @Sendable (NIOSSLContext) -> Void) async {
         var seen = stamp
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(2))
-            let now = stamp
+            let now = self.stamp
             if now != seen {
                 seen = now
                 reload(use)
@@ -207,7 +211,8 @@ struct CertificateFiles: Sendable {
         }
     }
 
-    private var stamp: [Int] {
+    /// Changes with the files.
+    var stamp: [Int] {
         [certificate, privateKey].flatMap { path in
             var status = stat()
             guard stat(path, &status) == 0 else { return [0, 0, 0] }
