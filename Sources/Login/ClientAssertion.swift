@@ -64,8 +64,8 @@ struct ClientAssertion: Sendable {
         let nbf: Double?
     }
 
-    /// One, or several.
-    private struct Audience: Decodable {
+    /// One, or several (RFC 7519 §4.1.3).
+    struct Audience: Decodable {
         let values: [String]
 
         init(from decoder: any Decoder) throws {

@@ -7,21 +7,7 @@ extension Login {
     private struct Claims: Decodable {
         let iss: String
         let sub: String?
-        let aud: Audiences?
-    }
-
-    /// One text or several.
-    private struct Audiences: Decodable {
-        let values: [String]
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if let one = try? container.decode(String.self) {
-                values = [one]
-            } else {
-                values = try container.decode([String].self)
-            }
-        }
+        let aud: ClientAssertion.Audience?
     }
 
     /// Whether an assertion says that it comes from an issuer which is not the client itself.
