@@ -120,7 +120,7 @@ extension Management {
         }
         keyring.reload(from: call.lane.reader, kek: kek, committed: keys)
         vaults.reload(name, from: call.lane.reader, committed: settings)
-        return answer(settings)
+        return try answer(settings)
     }
 
     static func isTaken(_ name: VaultName) -> VaultError {
@@ -177,7 +177,7 @@ extension Management {
             return settings
         }
         vaults.reload(name, from: call.lane.reader, committed: changed)
-        return answer(changed)
+        return try answer(changed)
     }
 
     private func existing(_ name: VaultName, _ group: String, isWhole: Bool = false) throws(VaultError)
@@ -255,9 +255,11 @@ extension Management {
         settings.modified = try change(call)
     }
 
-    private func answer(_ settings: VaultTable.Settings) -> JSONOutput {
-        guard let name = settings.key, let entry = vaults.entry(name.name, name.service) else {
-            return JSONOutput { _ in }
+    /// - Throws: `.resourceNotFound` when it was purged at the same moment.
+    private func answer(_ settings: VaultTable.Settings) throws(VaultError) -> JSONOutput {
+        guard let name = settings.key else { throw .internal("a vault without a name") }
+        guard let entry = vaults.entry(name.name, name.service) else {
+            throw Self.isAbsent(name.name, settings.resourceGroup)
         }
         return JSONOutput { writeVault(entry, to: &$0) }
     }
