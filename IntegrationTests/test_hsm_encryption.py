@@ -85,6 +85,8 @@ def test_every_ciphertext_that_does_not_open_is_refused_alike(pool, imported):
             if other != algorithm:
                 wrong[f"sealed by {other}"] = public.encrypt(b"plain", algorithms.encryption_padding(other))
         for what, value in wrong.items():
+            if algorithm == "RSA1_5" and algorithms.opens_as_pkcs1(private, value):
+                continue
             for opening in ("decrypt", "unwrapkey"):
                 answer = pool.ask(opening, bundle, algorithm, value)
                 told = (answer.status_code, error_of(answer)["code"], error_of(answer)["message"])

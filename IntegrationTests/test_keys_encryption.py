@@ -113,6 +113,8 @@ def test_every_ciphertext_that_does_not_open_is_refused_alike(keys, known, rsa_p
             if other != algorithm:
                 wrong[f"sealed by {other}"] = public.encrypt(b"plain", algorithms.encryption_padding(other))
         for what, sealed in wrong.items():
+            if algorithm == "RSA1_5" and algorithms.opens_as_pkcs1(rsa_private, sealed):
+                continue
             told = refusal(keys.ask(opening, known, algorithm, sealed))
             refusals.setdefault(told, []).append(f"{algorithm}: {what}")
     assert len(refusals) == 1, refusals

@@ -46,6 +46,18 @@ def encryption_padding(algorithm: str) -> padding.AsymmetricPadding:
     return padding.OAEP(padding.MGF1(chosen), chosen, None)
 
 
+def opens_as_pkcs1(private, sealed: bytes) -> bool:
+    """Whether the block inside has the form of RFC 8017, 7.2.2: one of 400 that OAEP made has it by chance."""
+    numbers = private.private_numbers()
+    modulus = numbers.public_numbers.n
+    length = (modulus.bit_length() + 7) // 8
+    value = int.from_bytes(sealed, "big")
+    if len(sealed) != length or value >= modulus:
+        return False
+    block = pow(value, numbers.d, modulus).to_bytes(length, "big")
+    return block.startswith(b"\x00\x02") and block.find(b"\x00", 2) >= 10
+
+
 def longest_plaintext(algorithm: str, modulus_length: int) -> int:
     return modulus_length - {"RSA1_5": 11, "RSA-OAEP": 42, "RSA-OAEP-256": 66}[algorithm]
 
