@@ -100,7 +100,7 @@ targets += room(
         "Domain", "Threads", "Store", "Cryptography", "ProviderOpenSSL", "Barrier", "Identity", "Operations",
         "WebTokens",
     ])
-targets += room("Graph", on: ["Domain", "Store", "Barrier", "Identity", "Operations"])
+targets += room("Graph", on: ["Domain", "Threads", "Store", "Barrier", "Identity", "Operations"])
 targets += room(
     "Management",
     on: [

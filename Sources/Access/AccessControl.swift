@@ -49,13 +49,16 @@ package final class AccessControl: Sendable {
     private let current: Mutex<Assignments>
     private let generation = Atomic<UInt64>(1)
 
-    package init(_ assignments: [RoleAssignment], customRoles: [RoleDefinition] = []) {
-        current = Mutex(Assignments(assignments, customRoles: customRoles))
+    package init(
+        _ assignments: [RoleAssignment], customRoles: [RoleDefinition] = [], demands: MFADemands = MFADemands()
+    ) {
+        current = Mutex(Assignments(assignments, customRoles: customRoles, demands: demands))
     }
 
     package convenience init(loadingFrom reader: any RecordReader) throws(VaultError) {
         self.init(
-            try RoleAssignmentTable.all(in: reader), customRoles: try RoleDefinitionTable.all(in: reader))
+            try RoleAssignmentTable.all(in: reader), customRoles: try RoleDefinitionTable.all(in: reader),
+            demands: try MFADemands.stored(in: reader))
     }
 
     // MARK: Roles
@@ -76,7 +79,23 @@ package final class AccessControl: Sendable {
             do { stored = try RoleDefinitionTable.role(id, in: reader) } catch {}
             var roles = index.customRoles
             roles[id] = stored
-            index = Assignments(Array(index.byID.values), customRoles: Array(roles.values))
+            index = Assignments(
+                Array(index.byID.values), customRoles: Array(roles.values), demands: index.demands)
+        }
+        generation.add(1, ordering: .releasing)
+    }
+
+    // MARK: Second factors
+
+    package var demands: MFADemands { current.withLock { $0.demands } }
+
+    /// Takes the demands anew from the store after a commit.
+    package func reloadDemands(from reader: any RecordReader, committed: MFADemands) {
+        current.withLock { index in
+            var stored = committed
+            do { stored = try MFADemands.stored(in: reader) } catch {}
+            index = Assignments(
+                Array(index.byID.values), customRoles: Array(index.customRoles.values), demands: stored)
         }
         generation.add(1, ordering: .releasing)
     }
@@ -110,6 +129,11 @@ struct Assignments: Sendable {
         let assignmentID: GUID
         let permissions: PermissionSet
         let assignableRoles: Set<GUID>?
+        let demandsMFA: Bool
+
+        func gives(_ permission: Permission, to principal: Domain.Principal) -> Bool {
+            permissions.contains(permission) && !(demandsMFA && principal.lacksMFA)
+        }
     }
 
     struct Principal: Sendable {
@@ -121,8 +145,12 @@ struct Assignments: Sendable {
     private(set) var customRoles: [GUID: RoleDefinition] = [:]
     private(set) var byID: [GUID: RoleAssignment] = [:]
     private(set) var byPrincipal: [GUID: Principal] = [:]
+    let demands: MFADemands
+    private let demandingScopes: Set<String>
 
-    init(_ assignments: [RoleAssignment], customRoles: [RoleDefinition]) {
+    init(_ assignments: [RoleAssignment], customRoles: [RoleDefinition], demands: MFADemands) {
+        self.demands = demands
+        demandingScopes = demands.scopeKeys
         self.customRoles = Dictionary(customRoles.map { ($0.id, $0) }) { first, _ in first }
         for assignment in assignments { insert(assignment) }
     }
@@ -134,10 +162,16 @@ struct Assignments: Sendable {
         else { return }
         byID[assignment.id] = assignment
         let held = Held(
-            assignmentID: assignment.id, permissions: role.permissions, assignableRoles: role.assignableRoles)
+            assignmentID: assignment.id, permissions: role.permissions, assignableRoles: role.assignableRoles,
+            demandsMFA: demands.roles.contains(role.id))
         byPrincipal[assignment.principalID, default: Principal()].byScope[assignment.scope.key, default: []].append(
             held)
         if assignment.scope.level == .object { byPrincipal[assignment.principalID]?.objectScopes += 1 }
+    }
+
+    /// Whether a second factor is demanded at a scope or at one that contains it.
+    func demandsMFA(at key: String) -> Bool {
+        demandingScopes.contains { key == $0 || key.hasPrefix($0 + "/") }
     }
 
     mutating func remove(_ id: GUID) {
@@ -178,30 +212,35 @@ package final class AccessDecider {
         _ permission: Permission, to principal: Principal, on chain: ScopeChain,
         object: (name: ObjectName, collection: String)?
     ) -> Grant? {
-        if let policies = chain.policies { return policies.grant(permission, to: principal) }
         refresh()
+        if principal.lacksMFA, assignments.demandsMFA(at: Self.key(of: object, in: chain)) { return nil }
+        if let policies = chain.policies { return policies.grant(permission, to: principal) }
         let question = Question(
             principal: principal.objectID, groups: principal.groups, vault: chain.name, isPool: chain.isPool)
         let held = onVault[question] ?? remember(question, chain)
-        for assigned in held where assigned.permissions.contains(permission) {
+        for assigned in held where assigned.gives(permission, to: principal) {
             return Grant(permission: permission, assignmentID: assigned.assignmentID)
         }
         if chain.isPool, permission.concernsPoolKeys {
             let key = chain.vault.key + "/keys"
             for holder in holders(principal) {
-                for assigned in holder.byScope[key] ?? [] where assigned.permissions.contains(permission) {
+                for assigned in holder.byScope[key] ?? [] where assigned.gives(permission, to: principal) {
                     return Grant(permission: permission, assignmentID: assigned.assignmentID)
                 }
             }
         }
         guard let object else { return nil }
         for holder in holders(principal) where holder.objectScopes > 0 {
-            let key = chain.vault.key + "/" + object.collection + "/" + object.name.key
-            for assigned in holder.byScope[key] ?? [] where assigned.permissions.contains(permission) {
+            let key = Self.key(of: object, in: chain)
+            for assigned in holder.byScope[key] ?? [] where assigned.gives(permission, to: principal) {
                 return Grant(permission: permission, assignmentID: assigned.assignmentID)
             }
         }
         return nil
+    }
+
+    private static func key(of object: (name: ObjectName, collection: String)?, in chain: ScopeChain) -> String {
+        object.map { chain.vault.key + "/" + $0.collection + "/" + $0.name.key } ?? chain.vault.key
     }
 
     /// The principal and the groups it is in, as far as they hold anything.
@@ -213,9 +252,10 @@ package final class AccessDecider {
     /// For management: the scope itself and every scope that contains it.
     package func grant(_ permission: Permission, to principal: Principal, at scope: Scope) -> Grant? {
         refresh()
+        if principal.lacksMFA, assignments.demandsMFA(at: scope.key) { return nil }
         for holder in holders(principal) {
             for (key, held) in holder.byScope where scope.key == key || scope.key.hasPrefix(key + "/") {
-                for assigned in held where assigned.permissions.contains(permission) {
+                for assigned in held where assigned.gives(permission, to: principal) {
                     return Grant(permission: permission, assignmentID: assigned.assignmentID)
                 }
             }
@@ -232,7 +272,7 @@ package final class AccessDecider {
             holder.byScope.contains { key, held in
                 (scope.key == key || scope.key.hasPrefix(key + "/"))
                     && held.contains {
-                        $0.permissions.contains(permission) && ($0.assignableRoles?.contains(role) ?? true)
+                        $0.gives(permission, to: principal) && ($0.assignableRoles?.contains(role) ?? true)
                     }
             }
         }

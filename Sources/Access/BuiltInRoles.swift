@@ -13,13 +13,17 @@ package enum BuiltInRoles {
             name: "Contributor", id: "b24988ac-6180-42a0-ab88-20f7382dd24c", actions: ["*"],
             notActions: [
                 "Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write",
-                "Microsoft.Authorization/elevateAccess/Action", "Strongroom/applications/*", "Strongroom/backupKeys/*",
+                "Microsoft.Authorization/elevateAccess/Action", "Strongroom/applications/*", "Strongroom/users/*",
+                "Strongroom/backupKeys/*",
             ]),
         RoleDefinition(
             name: "Reader", id: "acdd72a7-3385-48ef-bd42-f606fba81ae7", actions: ["*/read"]),
         RoleDefinition(
             name: "User Access Administrator", id: "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
-            actions: ["*/read", "Microsoft.Authorization/*", "Microsoft.Support/*", "Strongroom/applications/*"]),
+            actions: [
+                "*/read", "Microsoft.Authorization/*", "Microsoft.Support/*", "Strongroom/applications/*",
+                "Strongroom/users/*",
+            ]),
     ]
 
     /// What most roles of a vault may see of the management plane.

@@ -92,14 +92,25 @@ package final class CryptoEngine: @unchecked Sendable {
 
     /// HMAC-SHA-256 (RFC 2104).
     package func hmacSHA256(key: SensitiveBytes, _ message: [UInt8]) throws(CryptoError) -> [UInt8] {
-        var result = [UInt8](repeating: 0, count: 32)
+        try hmac("SHA256", count: 32, key, message)
+    }
+
+    /// HMAC-SHA-1: for the codes of authenticators (RFC 6238), and for nothing else.
+    package func hmacSHA1(key: SensitiveBytes, _ message: [UInt8]) throws(CryptoError) -> [UInt8] {
+        try hmac("SHA1", count: 20, key, message)
+    }
+
+    private func hmac(_ digest: String, count: Int, _ key: SensitiveBytes, _ message: [UInt8]) throws(CryptoError)
+        -> [UInt8]
+    {
+        var result = [UInt8](repeating: 0, count: count)
         var length = 0
         let done = key.withUnsafeBytes { key in
             EVP_Q_mac(
-                context, "HMAC", nil, "SHA256", nil, key.baseAddress, key.count, message, message.count, &result,
+                context, "HMAC", nil, digest, nil, key.baseAddress, key.count, message, message.count, &result,
                 result.count, &length)
         }
-        guard done != nil, length == 32 else { throw .failed("HMAC") }
+        guard done != nil, length == count else { throw .failed("HMAC") }
         return result
     }
 
@@ -135,10 +146,12 @@ package struct ScryptCost: Hashable, Sendable {
         (self.n, self.r, self.p) = (n, r, p)
     }
 
-    private init(checked n: UInt64) { (self.n, r, p) = (n, 8, 1) }
+    private init(checked n: UInt64, p: UInt32 = 1) { (self.n, r, self.p) = (n, 8, p) }
 
     /// 128 MiB: a person's passphrase, once at start.
     package static let passphrase = ScryptCost(checked: 1 << 17)
+    /// 32 MiB, thrice: a person's password, at each sign-in.
+    package static let password = ScryptCost(checked: 1 << 15, p: 3)
     /// 16 MiB: a client secret, which is random and long; many may be checked at once.
     package static let clientSecret = ScryptCost(checked: 1 << 14)
 }

@@ -89,7 +89,8 @@ extension Permission {
             .deletedVaultGet, .deletedVaultsPurge, .poolsRead, .poolsWrite, .poolsDelete, .deletedPoolsRead,
             .deletedPoolsPurge,
             .resourceGroupsWrite, .resourceGroupsDelete, .roleAssignmentsRead, .roleAssignmentsWrite,
-            .roleAssignmentsDelete, .applicationsRead, .applicationsWrite, .applicationsDelete, .auditRead,
+            .roleAssignmentsDelete, .applicationsRead, .applicationsWrite, .applicationsDelete, .usersRead,
+            .usersWrite, .usersDelete, .auditRead,
             .barrierRotate, .backupKeysExport, .backupKeysImport:
             []
         }

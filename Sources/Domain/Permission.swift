@@ -23,6 +23,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     case localSettingsRead, localSettingsWrite
     case localAssignmentsRead, localAssignmentsWrite, localAssignmentsDelete, localDefinitionsRead
     case applicationsRead, applicationsWrite, applicationsDelete
+    case usersRead, usersWrite, usersDelete
     case auditRead, barrierRotate, backupKeysExport, backupKeysImport
 
     /// The action as role definitions spell it.
@@ -108,6 +109,9 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .applicationsRead: "Strongroom/applications/read"
         case .applicationsWrite: "Strongroom/applications/write"
         case .applicationsDelete: "Strongroom/applications/delete"
+        case .usersRead: "Strongroom/users/read"
+        case .usersWrite: "Strongroom/users/write"
+        case .usersDelete: "Strongroom/users/delete"
         case .auditRead: "Strongroom/audit/read"
         case .barrierRotate: "Strongroom/barrier/rotate/action"
         case .backupKeysExport: "Strongroom/backupKeys/export/action"
@@ -166,7 +170,7 @@ package enum Permission: UInt8, CaseIterable, Sendable {
             .poolsRead, .poolsWrite, .poolsDelete, .deletedPoolsRead, .deletedPoolsPurge, .resourceGroupsWrite,
             .resourceGroupsDelete, .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete,
             .roleDefinitionsWrite, .roleDefinitionsDelete, .applicationsRead, .applicationsWrite, .applicationsDelete,
-            .auditRead, .barrierRotate, .backupKeysExport,
+            .usersRead, .usersWrite, .usersDelete, .auditRead, .barrierRotate, .backupKeysExport,
             .backupKeysImport:
             false
         case .secretsGet, .secretsReadMetadata, .secretsReadDeleted, .secretsSet, .secretsUpdate, .secretsDelete,

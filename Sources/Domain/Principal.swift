@@ -12,11 +12,15 @@ package struct Principal: Hashable, Sendable {
     package let issuer: String
     /// The groups it is in, nested ones too.
     package let groups: [GUID]
+    /// A person who signed in by a password alone.
+    package let lacksMFA: Bool
 
     package init(
-        kind: Kind, objectID: GUID, applicationID: GUID, tenant: GUID, issuer: String, groups: [GUID] = []
+        kind: Kind, objectID: GUID, applicationID: GUID, tenant: GUID, issuer: String, groups: [GUID] = [],
+        lacksMFA: Bool = false
     ) {
         self.groups = groups
+        self.lacksMFA = lacksMFA
         self.kind = kind
         self.objectID = objectID
         self.applicationID = applicationID
@@ -39,6 +43,14 @@ package struct Principal: Hashable, Sendable {
 
     /// The same in the groups that it is in now.
     package func `in`(_ groups: [GUID]) -> Principal {
+        Principal(
+            kind: kind, objectID: objectID, applicationID: applicationID, tenant: tenant, issuer: issuer,
+            groups: groups,
+            lacksMFA: lacksMFA)
+    }
+
+    /// The same as if a code had been given too.
+    package var withMFA: Principal {
         Principal(
             kind: kind, objectID: objectID, applicationID: applicationID, tenant: tenant, issuer: issuer, groups: groups
         )

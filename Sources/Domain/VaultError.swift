@@ -7,8 +7,13 @@ package struct VaultError: Error, Sendable {
     package let cause: Cause?
     /// Seconds after which another try makes sense, where that is known.
     package let retryAfter: Int?
+    /// What another token must say to be taken, as JSON; for clients that get themselves one.
+    package let claims: String?
 
-    package init(_ code: Code, _ message: String, cause: Cause? = nil, retryAfter: Int? = nil) {
+    package init(
+        _ code: Code, _ message: String, cause: Cause? = nil, retryAfter: Int? = nil, claims: String? = nil
+    ) {
+        self.claims = claims
         self.code = code
         self.message = message
         self.cause = cause

@@ -19,17 +19,16 @@ extension Graph {
                 "GraphApplicationList", .get, on: .graph, "/v1.0/applications", requires: read, run: listApplications),
             Operation(
                 "GraphApplicationGet", .get, on: .graph, "/v1.0/applications/{id}", requires: read, run: getApplication),
-            Operation("UserList", .get, on: .graph, "/v1.0/users", requires: read, run: listUsers),
-            Operation("UserGet", .get, on: .graph, "/v1.0/users/{id}", requires: read, run: getUser),
             Operation(
                 "DirectoryObjectsGetByIds", .post, on: .graph, "/v1.0/directoryObjects/getByIds", requires: read,
                 run: getByIDs),
             Operation(
                 "DirectoryObjectMemberOfList", .get, on: .graph, "/v1.0/servicePrincipals/{id}/memberOf",
-                "/v1.0/groups/{id}/memberOf", requires: read, run: listMemberOf),
+                "/v1.0/groups/{id}/memberOf", "/v1.0/users/{id}/memberOf", requires: read, run: listMemberOf),
             Operation(
                 "DirectoryObjectGetMemberGroups", .post, on: .graph, "/v1.0/servicePrincipals/{id}/getMemberGroups",
-                "/v1.0/groups/{id}/getMemberGroups", "/v1.0/directoryObjects/{id}/getMemberGroups", requires: read,
+                "/v1.0/groups/{id}/getMemberGroups", "/v1.0/users/{id}/getMemberGroups",
+                "/v1.0/directoryObjects/{id}/getMemberGroups", requires: read,
                 run: getMemberGroups),
             Operation(
                 "DirectoryObjectCheckMemberGroups", .post, on: .graph, "/v1.0/directoryObjects/{id}/checkMemberGroups",
@@ -44,14 +43,6 @@ extension Graph {
             filter = try GraphFilter(
                 request.query.value("$filter") ?? "",
                 on: ["serviceprincipalnames", "appid", "id", "displayname", "identifieruris"])
-        }
-    }
-
-    struct UserFilter: OperationInput {
-        init(_ request: Request) throws(VaultError) {
-            _ = try GraphFilter(
-                request.query.value("$filter") ?? "",
-                on: ["id", "displayname", "userprincipalname", "mail", "mailnickname", "othermails"])
         }
     }
 
@@ -147,17 +138,6 @@ extension Graph {
         return JSONOutput { write(object, to: &$0) }
     }
 
-    // MARK: People
-
-    /// The directory has no people yet.
-    func listUsers(_ input: UserFilter, _ call: Call) async throws(VaultError) -> JSONOutput {
-        list("users", [Application]()) { _, _ in }
-    }
-
-    func getUser(_ input: ObjectInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        throw Self.absent("user", input.id)
-    }
-
     // MARK: By id
 
     struct IDsInput: OperationInput {
@@ -182,14 +162,16 @@ extension Graph {
             switch object {
             case .application: return types.contains("serviceprincipal")
             case .group: return types.contains("group")
+            case .user: return types.contains("user")
             }
         }
         return list("directoryObjects", found) { write($0, to: &$1) }
     }
 
     private func known(_ text: String) throws(VaultError) -> Object {
-        guard let object = GUID(text).flatMap({ object($0) }) else { throw Self.absent("directoryObject", text) }
-        return object
+        if let object = GUID(text).flatMap({ object($0) }) { return object }
+        guard let user = directory.user(idOrName: text) else { throw Self.absent("directoryObject", text) }
+        return .user(user)
     }
 
     /// The groups it is in by itself.

@@ -10,12 +10,15 @@ package import Operations
 package struct Graph: Sendable {
     let authority: Authority
     let directory: Directory
+    let passwords: PasswordWork
 
-    package init(authority: Authority, directory: Directory) {
-        (self.authority, self.directory) = (authority, directory)
+    package init(authority: Authority, directory: Directory, passwords: PasswordWork) {
+        (self.authority, self.directory, self.passwords) = (authority, directory, passwords)
     }
 
-    package var operations: [any AnyOperation] { principalOperations + groupOperations + federationOperations }
+    package var operations: [any AnyOperation] {
+        principalOperations + userOperations + groupOperations + federationOperations
+    }
 
     static func anywhere(_ permission: Permission) -> Requirement { .atScope(permission) { _ in nil } }
 
@@ -25,23 +28,27 @@ package struct Graph: Sendable {
     enum Object: Sendable {
         case application(Application)
         case group(DirectoryGroup)
+        case user(User)
 
         var id: GUID {
             switch self {
             case .application(let application): application.objectID
             case .group(let group): group.id
+            case .user(let user): user.id
             }
         }
     }
 
     func object(_ id: GUID) -> Object? {
         directory.application(objectID: id).map { .application($0) } ?? directory.group(id).map { .group($0) }
+            ?? directory.user(id).map { .user($0) }
     }
 
     func write(_ object: Object, to writer: inout JSONWriter) {
         switch object {
         case .application(let application): writeServicePrincipal(application, to: &writer)
         case .group(let group): write(group, to: &writer)
+        case .user(let user): write(user, to: &writer)
         }
     }
 

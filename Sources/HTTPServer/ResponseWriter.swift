@@ -97,7 +97,9 @@ struct ResponseWriter: Sendable {
             bytes.append(contentsOf: value.utf8)
         }
         if response.hasBody {
-            bytes.append("\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ")
+            bytes.append("\r\nContent-Type: ")
+            bytes.append(contentsOf: response.contentType.utf8)
+            bytes.append("\r\nContent-Length: ")
             bytes.append(contentsOf: String(response.body.count).utf8)
         }
         bytes.append(closes ? "\r\nConnection: close\r\n\r\n" : "\r\n\r\n")
@@ -117,7 +119,7 @@ struct ResponseWriter: Sendable {
         headers.add(name: "x-ms-client-request-id", value: response.clientRequestID ?? response.requestID.description)
         for (name, value) in response.headers { headers.add(name: name, value: value) }
         if response.hasBody {
-            headers.add(name: "Content-Type", value: "application/json; charset=utf-8")
+            headers.add(name: "Content-Type", value: response.contentType)
             headers.add(name: "Content-Length", value: String(response.body.count))
         }
         return HTTPResponseHead(version: .http2, status: .init(statusCode: Int(response.status)), headers: headers)

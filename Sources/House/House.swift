@@ -114,11 +114,11 @@ package final class House: Sendable {
             let generation = WorkPool(name: "key-generation", threads: 2, capacity: 64, niceness: 10)
             self.generation = generation
             let software = try OpenSSLProvider(engine)
-            let login = Login(
+            let login = try Login(
                 authority: authority, keys: signingKeys, clients: clients, directory: directory, pool: pool,
                 engine: engine, provider: software,
-                issuers: TrustedIssuers(configuration.federation, software: software, fetch: Self.fetch), log: world.log
-            )
+                issuers: TrustedIssuers(configuration.federation, software: software, fetch: Self.fetch),
+                operationKey: operationKey, log: world.log)
             let tokenName = configuration.token == nil ? instance.tenant : try await bootstrap.tokenName()
             let hardware = try configuration.token.map { token throws(CryptoError) in
                 try HardwareSetup(token, software: software, instance: tokenName)
@@ -174,7 +174,10 @@ package final class House: Sendable {
             catalog = Catalog(
                 secrets.operations + keys.operations + certificates.operations + authorities.operations
                     + acme.operations + notices.operations + login.operations + management.operations
-                    + Graph(authority: authority, directory: directory).operations)
+                    + Graph(
+                        authority: authority, directory: directory,
+                        passwords: PasswordWork(engine: engine, pool: pool)
+                    ).operations)
             dispatcher = Dispatcher(
                 catalog: catalog, authority: authority, suffix: configuration.suffix,
                 subscription: instance.subscription,

@@ -22,6 +22,8 @@ package struct Application: Sendable, Hashable {
     package var secrets: [ClientSecret]
     package var certificates: [ClientCertificate] = []
     package var federated: [FederatedCredential] = []
+    /// Nil when nobody signs in through it.
+    package var signIn: SignInSettings?
     /// Stands in every token; a token with an older number is refused. Moves when the secret is reset or a certificate is taken away.
     package var tokenGeneration: Int
 
@@ -37,6 +39,18 @@ package struct Application: Sendable, Hashable {
         isEnabled = true
         secrets = secret.map { [$0] } ?? []
         tokenGeneration = 1
+    }
+}
+
+/// How people sign in through an application.
+package struct SignInSettings: Sendable, Hashable, Codable {
+    package static let mostAddresses = 20
+
+    package let redirectAddresses: [String]
+    package let isPublic: Bool
+
+    package init(redirectAddresses: [String], isPublic: Bool) {
+        (self.redirectAddresses, self.isPublic) = (redirectAddresses, isPublic)
     }
 }
 
@@ -129,6 +143,8 @@ package enum ApplicationTable {
         let federated: [FederatedCredential]?
         /// Absent for an application.
         let kind: Application.Kind?
+        /// Absent for none.
+        let signIn: SignInSettings?
     }
 
     private static func key(_ id: GUID) -> String { prefix + id.description }
@@ -158,7 +174,7 @@ package enum ApplicationTable {
             }, tokenGeneration: application.tokenGeneration,
             certificates: application.certificates.isEmpty ? nil : application.certificates.map { .init($0) },
             federated: application.federated.isEmpty ? nil : application.federated,
-            kind: application.kind == .application ? nil : application.kind)
+            kind: application.kind == .application ? nil : application.kind, signIn: application.signIn)
         guard let bytes = try? JSONEncoder().encode(record) else {
             throw .internal("an application could not be encoded")
         }
@@ -185,6 +201,7 @@ package enum ApplicationTable {
             created: Timestamp(nanoseconds: record.created), secret: nil, kind: record.kind ?? .application)
         application.secrets = secrets
         application.federated = record.federated ?? []
+        application.signIn = record.signIn
         for stored in record.certificates ?? [] {
             guard let certificate = stored.value else { throw .integrity(record: key) }
             application.certificates.append(certificate)

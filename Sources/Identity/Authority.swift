@@ -23,6 +23,9 @@ package struct Authority: Sendable {
     /// `iss` of the tokens we sign.
     package var issuer: String { "\(loginURL)/\(tenant)/" }
 
+    /// `iss` of what tells a client who signed in.
+    package var issuer2: String { "\(loginURL)/\(tenant)/v2.0" }
+
     package func url(of resource: Resource) -> String { localResources[resource] ?? "" }
 
     /// Audiences accepted for a resource: ours, and Azure's own for the same service.

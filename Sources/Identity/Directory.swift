@@ -2,16 +2,20 @@ package import Barrier
 package import Domain
 import Synchronization
 
-/// Applications and groups as one immutable picture that every change replaces; what the path of a request asks whether a client still
+/// Applications, people and groups as one immutable picture that every change replaces; what the path of a request asks whether a client still
 /// stands, and which groups it is in.
 package final class Directory: Sendable {
     private struct State: Sendable {
         var applications: [GUID: Application]
+        var users: [GUID: User]
+        var usersByName: [UserName: GUID]
         var groups: [GUID: DirectoryGroup]
         /// Groups by the object ids of their own members.
         var groupsOfMember: [GUID: [GUID]] = [:]
 
-        init(_ applications: [Application], _ groups: [DirectoryGroup]) {
+        init(_ applications: [Application], _ users: [User], _ groups: [DirectoryGroup]) {
+            self.users = Dictionary(uniqueKeysWithValues: users.map { ($0.id, $0) })
+            usersByName = Dictionary(users.map { ($0.name, $0.id) }) { first, _ in first }
             self.applications = Dictionary(uniqueKeysWithValues: applications.map { ($0.id, $0) })
             self.groups = Dictionary(uniqueKeysWithValues: groups.map { ($0.id, $0) })
             index()
@@ -28,12 +32,14 @@ package final class Directory: Sendable {
     private let current: Mutex<State>
     private let generation = Atomic<UInt64>(1)
 
-    package init(_ applications: [Application], groups: [DirectoryGroup] = []) {
-        current = Mutex(State(applications, groups))
+    package init(_ applications: [Application], users: [User] = [], groups: [DirectoryGroup] = []) {
+        current = Mutex(State(applications, users, groups))
     }
 
     package convenience init(loadingFrom reader: any RecordReader) throws(VaultError) {
-        self.init(try ApplicationTable.all(in: reader), groups: try GroupTable.all(in: reader))
+        self.init(
+            try ApplicationTable.all(in: reader), users: try UserTable.all(in: reader),
+            groups: try GroupTable.all(in: reader))
     }
 
     // MARK: Applications
@@ -52,6 +58,33 @@ package final class Directory: Sendable {
             var stored = committed
             do { stored = try ApplicationTable.application(id, in: reader) } catch {}
             state.applications[id] = stored
+        }
+        generation.add(1, ordering: .releasing)
+    }
+
+    // MARK: People
+
+    package func user(_ id: GUID) -> User? { current.withLock { $0.users[id] } }
+
+    package func user(named name: UserName) -> User? {
+        current.withLock { state in state.usersByName[name].flatMap { state.users[$0] } }
+    }
+
+    /// By the object id or by the name, as callers write either.
+    package func user(idOrName text: String) -> User? {
+        GUID(text).flatMap { user($0) } ?? UserName(text).flatMap { user(named: $0) }
+    }
+
+    package var users: [User] { current.withLock { Array($0.users.values) } }
+
+    /// Takes one person anew from the store after a commit.
+    package func reloadUser(_ id: GUID, from reader: any RecordReader, committed: User?) {
+        current.withLock { state in
+            var stored = committed
+            do { stored = try UserTable.user(id, in: reader) } catch {}
+            if let old = state.users[id], state.usersByName[old.name] == id { state.usersByName[old.name] = nil }
+            state.users[id] = stored
+            if let stored { state.usersByName[stored.name] = id }
         }
         generation.add(1, ordering: .releasing)
     }

@@ -18,6 +18,8 @@ package final class TokenVerifier {
         let notBefore: Timestamp
         let expires: Timestamp
         let tokenGeneration: Int
+        /// Its client acts on claims challenges.
+        let understandsClaims: Bool
         var directoryVersion: UInt64
     }
 
@@ -79,11 +81,9 @@ package final class TokenVerifier {
         }
         let version = directory.version
         if known.directoryVersion != version {
-            guard let client = directory.application(known.principal.applicationID), client.isEnabled,
-                client.tokenGeneration == known.tokenGeneration, client.objectID == known.principal.objectID
-            else {
+            guard stands(known) else {
                 verified[digest] = nil
-                throw Self.revoked
+                throw Self.revoked(known.understandsClaims, now)
             }
             var kept = known
             kept.principal = known.principal.in(directory.groups(of: known.principal.objectID))
@@ -92,6 +92,23 @@ package final class TokenVerifier {
             return kept.principal
         }
         return known.principal
+    }
+
+    /// Whether whom a token is for is still there, enabled, and of the same generation.
+    private func stands(_ known: Verified) -> Bool {
+        let principal = known.principal
+        switch principal.kind {
+        case .application:
+            guard let client = directory.application(principal.applicationID) else { return false }
+            return client.isEnabled && client.tokenGeneration == known.tokenGeneration
+                && client.objectID == principal.objectID
+        case .user:
+            guard let user = directory.user(principal.objectID),
+                SignInClient(principal.applicationID, in: directory) != nil
+            else { return false }
+            return user.isEnabled && user.tokenGeneration == known.tokenGeneration
+        case .system: return false
+        }
     }
 
     private func verify(_ token: String, _ now: Timestamp) throws(VaultError) -> Verified {
@@ -128,16 +145,18 @@ package final class TokenVerifier {
             throw Self.invalid(
                 "AKV10022: Invalid audience. Expected \(authority.url(of: .vault)), found: \(claims.aud.prefix(128)).")
         }
-        guard let objectID = GUID(claims.oid), let applicationID = GUID(claims.appid), claims.idtyp == "app" else {
-            throw Self.malformed
-        }
+        guard let objectID = GUID(claims.oid), let applicationID = GUID(claims.appid),
+            ["app", "user"].contains(claims.idtyp)
+        else { throw Self.malformed }
+        let isUser = claims.idtyp == "user"
         return Verified(
             principal: Principal(
-                kind: .application, objectID: objectID, applicationID: applicationID, tenant: tenant, issuer: claims.iss
-            ),
+                kind: isUser ? .user : .application, objectID: objectID, applicationID: applicationID, tenant: tenant,
+                issuer: claims.iss, lacksMFA: isUser && claims.amr?.contains("mfa") != true),
             resource: resource, notBefore: Timestamp(epochSeconds: claims.nbf),
             expires: Timestamp(epochSeconds: claims.exp),
-            tokenGeneration: claims.strongroom_gen, directoryVersion: 0)
+            tokenGeneration: claims.strongroom_gen, understandsClaims: claims.xms_cc?.contains("cp1") == true,
+            directoryVersion: 0)
     }
 
     private struct Header: Decodable {
@@ -165,6 +184,8 @@ package final class TokenVerifier {
         let nbf: Int64
         let exp: Int64
         let strongroom_gen: Int
+        let amr: [String]?
+        let xms_cc: [String]?
     }
 
     private func decode<Value: Decodable>(_ json: [UInt8]) throws(VaultError) -> Value {
@@ -176,6 +197,13 @@ package final class TokenVerifier {
 
     private static func invalid(_ text: String) -> VaultError { VaultError(.invalidToken, text) }
     private static let malformed = invalid("Error validating token: 'The token is malformed'.")
-    private static let revoked = invalid(
-        "Error validating token: 'The client of the token is disabled, changed or deleted'.")
+
+    /// A client that understands it is told to ask for a token that was made from now on.
+    private static func revoked(_ understandsClaims: Bool, _ now: Timestamp) -> VaultError {
+        let claims = #"{"access_token":{"nbf":{"essential":true,"value":"\#(now.epochSeconds)"}}}"#
+        return VaultError(
+            .invalidToken,
+            "Error validating token: 'The client or the person of the token is disabled, changed or deleted'.",
+            claims: understandsClaims ? claims : nil)
+    }
 }

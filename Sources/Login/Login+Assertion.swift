@@ -24,7 +24,7 @@ extension Login {
         guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
             return unknownResource(input, call)
         }
-        let token = try await sign(application, audience, call)
+        let token = try await sign(.application(application), audience, input.claims, call)
         let used = try UsedAssertion(assertion, engine)
         let now = call.now
         do throws(VaultError) {

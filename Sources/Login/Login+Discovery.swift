@@ -41,18 +41,35 @@ extension Login {
             document.member("issuer", input.isVersion2 ? base + "/v2.0" : authority.issuer)
             document.member("authorization_endpoint", "\(base)/oauth2\(version)/authorize")
             document.member("token_endpoint", "\(base)/oauth2\(version)/token")
+            document.member("device_authorization_endpoint", "\(base)/oauth2\(version)/devicecode")
             document.member("jwks_uri", "\(base)/discovery\(version)/keys")
             document.array("token_endpoint_auth_methods_supported") { methods in
                 methods.string("client_secret_post")
                 methods.string("client_secret_basic")
                 methods.string("private_key_jwt")
             }
-            document.array("grant_types_supported") { $0.string("client_credentials") }
-            document.array("response_types_supported") { $0.string("token") }
+            document.array("grant_types_supported") { grants in
+                grants.string("client_credentials")
+                grants.string("authorization_code")
+                grants.string("refresh_token")
+                grants.string("urn:ietf:params:oauth:grant-type:device_code")
+            }
+            document.array("response_types_supported") { $0.string("code") }
+            document.array("response_modes_supported") { modes in
+                modes.string("query")
+                modes.string("form_post")
+            }
+            document.array("code_challenge_methods_supported") { $0.string("S256") }
+            document.array("scopes_supported") { scopes in
+                for scope in ["openid", "profile", "email", "offline_access"] { scopes.string(scope) }
+            }
             document.array("subject_types_supported") { $0.string("pairwise") }
             document.array("id_token_signing_alg_values_supported") { $0.string("RS256") }
             document.array("claims_supported") { claims in
-                for claim in ["aud", "iss", "iat", "nbf", "exp", "appid", "oid", "sub", "tid", "uti", "ver"] {
+                for claim in [
+                    "aud", "iss", "iat", "nbf", "exp", "amr", "appid", "auth_time", "name", "nonce", "oid",
+                    "preferred_username", "sub", "tid", "upn", "uti", "ver",
+                ] {
                     claims.string(claim)
                 }
             }

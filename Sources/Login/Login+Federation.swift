@@ -19,40 +19,41 @@ extension Login {
         return claims.iss.hasPrefix("https://")
     }
 
-    /// A token for a client whose identity another issuer vouches for (workload identity federation). The issuer and the subject stand for
+    /// Proof by another issuer that vouches for the client (workload identity federation). The issuer and the subject stand for
     /// the client together; neither does alone.
-    func token(_ input: TokenRequest, byFederated text: String, _ call: Call) async throws(VaultError) -> JSONAnswer {
+    func proof(of input: TokenRequest, byFederated text: String, _ call: Call) async throws(VaultError) -> ClientProof {
         guard let id = GUID(input.clientID) else {
-            return Self.oauthError(
-                400, "invalid_request", 900_144,
-                "The request body must contain the following parameter: 'client_id', a GUID.", call)
+            return .refused(
+                Self.oauthError(
+                    400, "invalid_request", 900_144,
+                    "The request body must contain the following parameter: 'client_id', a GUID.", call))
         }
         call.concerns(objectID: "/strongroom/applications/\(id)")
         let proven: TrustedIssuers.Proven
         do throws(TrustedIssuers.Flaw) { proven = try await issuers.verify(text, now: call.now) } catch {
             if case .keysUnreachable(let cause?) = error { log("federation: \(cause)") }
-            return Self.refusedFederated(error, call)
+            return .refused(Self.refusedFederated(error, call))
         }
         guard let claims = try? Claims.fromJSON(proven.claims), let subject = claims.sub,
             let application = directory.application(id), application.isEnabled,
             let credential = application.federated.first(where: { $0.issuer == proven.issuer && $0.subject == subject })
         else {
-            return Self.oauthError(
-                401, "invalid_client", 700_213,
-                "No matching federated identity record found for the presented issuer and subject of this client.", call
-            )
+            return .refused(
+                Self.oauthError(
+                    401, "invalid_client", 700_213,
+                    "No matching federated identity record found for the presented issuer and subject of this client.",
+                    call
+                ))
         }
         guard let audiences = claims.aud?.values, audiences.contains(where: credential.audiences.contains) else {
-            return Self.oauthError(
-                401, "invalid_client", 700_212,
-                "No matching federated identity record found for the presented assertion audience. Expected one of "
-                    + credential.audiences.map { "'\($0.prefix(128))'" }.joined(separator: ", ") + ".", call)
+            return .refused(
+                Self.oauthError(
+                    401, "invalid_client", 700_212,
+                    "No matching federated identity record found for the presented assertion audience. Expected one of "
+                        + credential.audiences.map { "'\($0.prefix(128))'" }.joined(separator: ", ") + ".", call))
         }
         authenticated(application, call)
-        guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
-            return unknownResource(input, call)
-        }
-        return answer(input, audience, try await sign(application, audience, call), call)
+        return .proven(application)
     }
 
     private static func refusedFederated(_ flaw: TrustedIssuers.Flaw, _ call: Call) -> JSONAnswer {

@@ -12,9 +12,20 @@ struct TokenRequest: OperationInput {
     let secret: SensitiveBytes?
     /// A token that proves the client; nil for none.
     let assertion: String?
-    /// `scope` of v2, or `resource` of v1.
-    let audience: String?
+    let scopes: Scopes
+    /// As they were asked for; nil when they were not.
+    let scope: String?
+    let claims: ClaimsRequest
+    let wantsClientInfo: Bool
     let isVersion2: Bool
+    /// Of what a person allowed.
+    let code: String?
+    let codeVerifier: String?
+    let redirectAddress: String?
+    let deviceCode: String?
+    let refreshToken: String?
+
+    var audience: String? { scopes.audience }
 
     init(_ request: Request) throws(VaultError) {
         tenant = request.parameter("tenant") ?? ""
@@ -38,14 +49,16 @@ struct TokenRequest: OperationInput {
                 throw .badParameter("The client authenticates both by a secret and by an assertion.")
             }
         }
-        let suffix = "/.default"
-        if let scope = try form.value("scope") {
-            let scopes = scope.split(separator: " ").map(String.init).filter { $0.hasSuffix(suffix) }
-            // `resource//.default` names the resource with its trailing slash.
-            audience = scopes.count == 1 ? String(scopes[0].dropLast(suffix.utf8.count)) : nil
-        } else {
-            audience = try form.value("resource")
-        }
+        scope = try form.value("scope")
+        let resource = try form.value("resource")
+        scopes = scope.map { Scopes($0) } ?? Scopes(resource: resource)
+        claims = try ClaimsRequest(try form.value("claims"))
+        wantsClientInfo = try form.value("client_info") == "1"
+        code = try form.value("code")
+        codeVerifier = try form.value("code_verifier")
+        redirectAddress = try form.value("redirect_uri")
+        deviceCode = try form.value("device_code")
+        refreshToken = try form.value("refresh_token")
     }
 }
 
@@ -54,26 +67,53 @@ extension Login {
     /// issuer.
     func token(_ input: TokenRequest, _ call: Call) async throws(VaultError) -> JSONAnswer {
         call.didSlowWork()
-        guard GUID(input.tenant) == authority.tenant else { return Self.unknownTenant(input.tenant, call) }
-        guard input.grantType == "client_credentials" else {
+        switch input.grantType {
+        case "authorization_code", "refresh_token", "device_code", "urn:ietf:params:oauth:grant-type:device_code":
+            guard knows(tenant: input.tenant) else { return Self.unknownTenant(input.tenant, call) }
+            return try await tokenForPerson(input, call)
+        case "client_credentials":
+            guard GUID(input.tenant) == authority.tenant else { return Self.unknownTenant(input.tenant, call) }
+            if let assertion = input.assertion, !isFederated(assertion) {
+                return try await token(input, byAssertion: assertion, call)
+            }
+            switch try await proof(of: input, call) {
+            case .refused(let answer): return answer
+            case .proven(let application):
+                guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
+                    return unknownResource(input, call)
+                }
+                return answer(
+                    input, audience, try await sign(.application(application), audience, input.claims, call), call)
+            }
+        default:
             return Self.oauthError(
                 400, "unsupported_grant_type", 70_003,
                 "The app requested an unsupported grant type '\(input.grantType.prefix(64))'.", call)
         }
-        if let assertion = input.assertion {
-            return isFederated(assertion)
-                ? try await token(input, byFederated: assertion, call)
-                : try await token(input, byAssertion: assertion, call)
-        }
+    }
+
+    /// Whether a client is who it says.
+    enum ClientProof: Sendable {
+        case proven(Application)
+        case refused(JSONAnswer)
+    }
+
+    /// Proof by a secret, or by the token of another issuer.
+    func proof(of input: TokenRequest, _ call: Call) async throws(VaultError) -> ClientProof {
+        if let assertion = input.assertion { return try await proof(of: input, byFederated: assertion, call) }
         guard !input.clientID.isEmpty else {
-            return Self.oauthError(
-                400, "invalid_request", 900_144, "The request body must contain the following parameter: 'client_id'.",
-                call)
+            return .refused(
+                Self.oauthError(
+                    400, "invalid_request", 900_144,
+                    "The request body must contain the following parameter: 'client_id'.",
+                    call))
         }
         guard let secret = input.secret else {
-            return Self.oauthError(
-                401, "invalid_client", 7_000_218,
-                "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.", call)
+            return .refused(
+                Self.oauthError(
+                    401, "invalid_client", 7_000_218,
+                    "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+                    call))
         }
         let application: Application
         switch await clients.authenticate(
@@ -83,10 +123,11 @@ extension Login {
         case .refused:
             // Who tried, as far as it can be said without repeating what is no identifier.
             if let claimed = GUID(input.clientID) { call.concerns(objectID: "/strongroom/applications/\(claimed)") }
-            return Self.oauthError(
-                401, "invalid_client", 7_000_215,
-                "Invalid client secret provided, or the application '\(input.clientID.prefix(64))' is not known or not enabled.",
-                call)
+            return .refused(
+                Self.oauthError(
+                    401, "invalid_client", 7_000_215,
+                    "Invalid client secret provided, or the application '\(input.clientID.prefix(64))' is not known or not enabled.",
+                    call))
         case .throttled(let seconds):
             if let claimed = GUID(input.clientID) { call.concerns(objectID: "/strongroom/applications/\(claimed)") }
             throw VaultError(
@@ -96,10 +137,7 @@ extension Login {
             throw VaultError(.throttled, "Too many token requests are waiting. Try again later.")
         }
         authenticated(application, call)
-        guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
-            return unknownResource(input, call)
-        }
-        return answer(input, audience, try await sign(application, audience, call), call)
+        return .proven(application)
     }
 
     func authenticated(_ application: Application, _ call: Call) {
@@ -118,7 +156,11 @@ extension Login {
                 + ".", call)
     }
 
-    func answer(_ input: TokenRequest, _ audience: String, _ token: SensitiveBytes, _ call: Call) -> JSONAnswer {
+    /// - Parameter more: what a person's client gets besides.
+    func answer(
+        _ input: TokenRequest, _ audience: String, _ token: SensitiveBytes, _ call: Call,
+        more: (inout JSONWriter) -> Void = { _ in }
+    ) -> JSONAnswer {
         let lifetime = Int64(TokenIssuer.lifetime.components.seconds) - 1
         return JSONAnswer { answer in
             answer.member("token_type", "Bearer")
@@ -133,21 +175,27 @@ extension Login {
                 answer.member("resource", audience)
             }
             answer.member("access_token", token)
+            more(&answer)
         }
     }
 
-    func sign(_ application: Application, _ audience: String, _ call: Call) async throws(VaultError)
-        -> SensitiveBytes
+    func sign(_ holder: TokenIssuer.Holder, _ audience: String, _ claims: ClaimsRequest, _ call: Call)
+        async throws(VaultError) -> SensitiveBytes
     {
         let (issuer, id, now) = (issuer, call.lane.newGUID(), call.now)
-        let signed = await pool.run(on: call.lane.waker) {
-            Result { () throws(CryptoError) in
-                try issuer.accessToken(for: application, audience: audience, tokenID: id, now: now)
-            }
+        return try await signed(call) { () throws(CryptoError) in
+            try issuer.accessToken(
+                for: holder, audience: audience, tokenID: id, understandsClaims: claims.understandsClaims, now: now)
         }
-        switch signed {
+    }
+
+    /// Makes something that needs a signature, off the event loop.
+    func signed<Value: Sendable>(_ call: Call, _ make: @escaping @Sendable () throws(CryptoError) -> Value)
+        async throws(VaultError) -> Value
+    {
+        switch await pool.run(on: call.lane.waker, { Result { () throws(CryptoError) in try make() } }) {
         case nil: throw VaultError(.throttled, "Too many token requests are waiting. Try again later.")
-        case .success(let token): return token
+        case .success(let made): return made
         case .failure: throw .internal("a token could not be signed")
         }
     }
@@ -166,51 +214,5 @@ private struct BasicCredentials {
         else { throw .badParameter("The Authorization header is not valid Basic credentials.") }
         clientID = name
         self.secret = SensitiveBytes(secret.utf8)
-    }
-}
-
-/// `application/x-www-form-urlencoded`.
-private struct Form {
-    private let fields: [(name: String, value: String)]
-
-    init(_ body: [UInt8]) throws(VaultError) {
-        var fields: [(String, String)] = []
-        for pair in body.split(separator: UInt8(ascii: "&")) {
-            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard fields.count < 64, let name = Self.decode(parts[0]),
-                let value = Self.decode(parts.count > 1 ? parts[1] : [])
-            else {
-                throw .badParameter("The request body is not a valid form.")
-            }
-            fields.append((name, value))
-        }
-        self.fields = fields
-    }
-
-    /// - Throws: `.badParameter` when a field is given twice.
-    func value(_ name: String) throws(VaultError) -> String? {
-        let found = fields.filter { $0.name == name }
-        guard found.count <= 1 else { throw .badParameter("The form field '\(name)' is given more than once.") }
-        return found.first?.value
-    }
-
-    static func decode(_ bytes: ArraySlice<UInt8>) -> String? {
-        var result: [UInt8] = []
-        var index = bytes.startIndex
-        while index < bytes.endIndex {
-            switch bytes[index] {
-            case UInt8(ascii: "%"):
-                guard index + 2 < bytes.endIndex, let high = Hex.value(of: bytes[index + 1]),
-                    let low = Hex.value(of: bytes[index + 2])
-                else { return nil }
-                result.append(high << 4 | low)
-                index += 3
-                continue
-            case UInt8(ascii: "+"): result.append(0x20)
-            case let byte: result.append(byte)
-            }
-            index += 1
-        }
-        return String(validating: result, as: UTF8.self)
     }
 }

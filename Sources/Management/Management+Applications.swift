@@ -43,11 +43,14 @@ extension Management {
     struct CreateApplicationInput: OperationInput {
         let displayName: String
         let kind: Application.Kind
+        let signIn: SignInSettings?
 
         init(_ request: Request) throws(VaultError) {
             struct Body: Decodable {
                 let displayName: String
                 let kind: String?
+                let redirectUris: [String]?
+                let isPublicClient: Bool?
             }
             let body = try Body.fromJSON(request.body)
             displayName = body.displayName
@@ -56,11 +59,30 @@ extension Management {
                     "Property 'kind' has invalid value: it must be 'application' or 'managedIdentity'.\r\n")
             }
             self.kind = kind
+            signIn = try Self.signIn(body.redirectUris ?? [], isPublic: body.isPublicClient ?? false, kind)
             let isPrintable = displayName.unicodeScalars.allSatisfy { !$0.properties.generalCategory.isControl }
             guard (1...120).contains(displayName.utf16.count), isPrintable else {
                 throw .badParameter(
                     "Property 'displayName' has invalid value: it must be 1 to 120 printable characters.\r\n")
             }
+        }
+
+        /// People sign in through an application that says where their codes go, or that is a public client.
+        private static func signIn(_ addresses: [String], isPublic: Bool, _ kind: Application.Kind) throws(VaultError)
+            -> SignInSettings?
+        {
+            guard isPublic || !addresses.isEmpty else { return nil }
+            guard kind == .application else {
+                throw .badParameter("People do not sign in through a managed identity: it takes no redirectUris.")
+            }
+            guard addresses.count <= SignInSettings.mostAddresses else {
+                throw .badParameter("An application has at most \(SignInSettings.mostAddresses) redirectUris.")
+            }
+            for address in addresses {
+                guard let flaw = SignInClient.flaw(ofRedirect: address) else { continue }
+                throw .badParameter("The redirect URI '\(address.prefix(128))' cannot be registered: \(flaw).")
+            }
+            return SignInSettings(redirectAddresses: addresses, isPublic: isPublic)
         }
     }
 
@@ -90,6 +112,12 @@ extension Management {
             writer.member("enabled", application.isEnabled)
             writer.member("created", application.created.iso8601)
             if let password { writer.member("password", password) }
+            if let signIn = application.signIn {
+                writer.member("isPublicClient", signIn.isPublic)
+                writer.array("redirectUris") { list in
+                    for address in signIn.redirectAddresses { list.string(address) }
+                }
+            }
             if !application.certificates.isEmpty {
                 writer.array("certificates") { list in
                     for certificate in application.certificates {
@@ -114,14 +142,16 @@ extension Management {
         }
     }
 
-    /// Makes an application with a secret, which is shown once; or a managed identity, which has none.
+    /// Makes an application with a secret, which is shown once; or a managed identity or a public client, which have none.
     func createApplication(_ input: CreateApplicationInput, _ call: Call) async throws(VaultError) -> ApplicationOutput
     {
         let (password, secret): (SensitiveBytes?, ClientSecret?) =
-            input.kind == .managedIdentity ? (nil, nil) : try await makeSecret(call)
-        let application = Application(
+            input.kind == .managedIdentity || input.signIn?.isPublic == true ? (nil, nil) : try await makeSecret(call)
+        var made = Application(
             id: call.lane.newGUID(), objectID: call.lane.newGUID(), displayName: input.displayName, created: call.now,
             secret: secret, kind: input.kind)
+        made.signIn = input.signIn
+        let application = made
         call.concerns(objectID: "/strongroom/applications/\(application.id)")
         try await call.commit { transaction throws(VaultError) in try ApplicationTable.put(application, in: transaction)
         }
@@ -148,6 +178,7 @@ extension Management {
         let (password, secret) = try await makeSecret(call)
         var output = try await change(input.id, call) { application throws(VaultError) in
             guard application.kind == .application else { throw .badParameter("A managed identity has no secret.") }
+            guard application.signIn?.isPublic != true else { throw .badParameter("A public client has no secret.") }
             application.secrets = [secret]
             application.tokenGeneration += 1
         }

@@ -19,6 +19,7 @@ package struct Management: Sendable {
     let backupKeys: BackupKeys
     let engine: CryptoEngine
     let pool: WorkPool
+    let passwords: PasswordWork
     let vaults: VaultTable
     let resourceGroups: ResourceGroupTable
     let hardware: Hardware
@@ -73,6 +74,7 @@ package struct Management: Sendable {
         self.backupKeys = backupKeys
         self.engine = engine
         self.pool = pool
+        passwords = PasswordWork(engine: engine, pool: pool)
         self.vaults = vaults
         self.resourceGroups = resourceGroups
         self.hardware = hardware
@@ -87,7 +89,7 @@ package struct Management: Sendable {
         resourceOperations + resourceGroupOperations + vaultOperations + vaultLifecycleOperations
             + deletedVaultOperations + poolSettingsOperations + roleAssignmentOperations + roleDefinitionOperations
             + poolRoleOperations
-            + applicationOperations
+            + applicationOperations + userOperations + mfaDemandOperations
             + auditOperations + keyOperations
     }
 

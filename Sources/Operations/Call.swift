@@ -83,6 +83,12 @@ package struct Call: Sendable {
         guard let principal else { throw .internal("an item was authorised without a principal") }
         guard let grant = lane.access.grant(permission, to: principal, on: vault.scopes, object: (name, collection))
         else {
+            if principal.lacksMFA,
+                lane.access.grant(permission, to: principal.withMFA, on: vault.scopes, object: (name, collection))
+                    != nil
+            {
+                throw .needsMFA
+            }
             throw .notGranted(permission, to: principal, on: vault, object: (name, collection))
         }
         return grant
@@ -174,6 +180,11 @@ final class Trail: @unchecked Sendable {
 }
 
 extension VaultError {
+    /// The caller would be let in with a second factor; its client is told to ask for one.
+    package static let needsMFA = VaultError(
+        .invalidToken, "This asks for multi-factor authentication: sign in again with a code of your authenticator.",
+        claims: #"{"access_token":{"amr":{"essential":true,"values":["mfa"]}}}"#)
+
     /// The service's texts for a vault where no access policy, or no role, gives the permission.
     package static func notGranted(
         _ permission: Permission, to principal: Principal, on vault: Vault,

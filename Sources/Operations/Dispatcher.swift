@@ -244,13 +244,15 @@ package final class Dispatcher: Sendable {
             let object = Self.object(in: request)
             if let object { trail.event.objectID = vault.url(of: object.collection) + object.name.spelling }
             trail.event.isAboutPolicy = vault.scopes.policies != nil
-            var found = lane.access.grant(permission, to: principal, on: vault.scopes, object: object)
-            // The other permission counts among roles; a policy names each by itself.
-            if found == nil, let alternative, vault.scopes.policies == nil {
-                found = lane.access.grant(alternative, to: principal, on: vault.scopes, object: object)
+            func granted(to principal: Principal) -> Grant? {
+                let found = lane.access.grant(permission, to: principal, on: vault.scopes, object: object)
+                // The other permission counts among roles; a policy names each by itself.
+                guard found == nil, let alternative, vault.scopes.policies == nil else { return found }
+                return lane.access.grant(alternative, to: principal, on: vault.scopes, object: object)
             }
-            guard let grant = found else {
+            guard let grant = granted(to: principal) else {
                 trail.event.isAuthorized = false
+                if principal.lacksMFA, granted(to: principal.withMFA) != nil { throw .needsMFA }
                 throw .notGranted(permission, to: principal, on: vault, object: object)
             }
             trail.event.isAuthorized = true
@@ -262,6 +264,9 @@ package final class Dispatcher: Sendable {
             trail.event.resourceID = scope.description
             guard let grant = lane.access.grant(permission, to: principal, at: scope) else {
                 trail.event.isAuthorized = false
+                if principal.lacksMFA, lane.access.grant(permission, to: principal.withMFA, at: scope) != nil {
+                    throw .needsMFA
+                }
                 throw VaultError(
                     .authorizationFailed,
                     "The client '\(principal.applicationID)' with object id '\(principal.objectID)' does not have authorization to "

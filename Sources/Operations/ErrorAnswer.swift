@@ -99,7 +99,10 @@ extension VaultError {
     package func response(challenge: String? = nil, allowed: [Request.Method] = []) -> Response {
         var response = Response.json(answer.status) { writeBody(to: &$0) }
         switch answer.status {
-        case 401: if let challenge { response.headers.append(("WWW-Authenticate", challenge)) }
+        case 401:
+            guard let challenge else { break }
+            let demand = claims.map { #", error="insufficient_claims", claims="\#(Base64.encodeURL($0.utf8))""# } ?? ""
+            response.headers.append(("WWW-Authenticate", challenge + demand))
         case 405: response.headers.append(("Allow", allowed.map(\.rawValue).joined(separator: ", ")))
         case 429: response.headers.append(("Retry-After", String(retryAfter ?? 5)))
         case 503: response.headers.append(("Retry-After", String(retryAfter ?? 10)))

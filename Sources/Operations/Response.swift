@@ -1,6 +1,6 @@
 package import Domain
 
-/// What goes back: a status, a body that is JSON if there is one, and the headers that are not the same on every answer.
+/// What goes back: a status, a body that is JSON but for pages, and the headers that are not the same on every answer.
 package struct Response: Sendable {
     package var status: UInt16
     package var body: [UInt8]
@@ -13,6 +13,8 @@ package struct Response: Sendable {
     package var closes = false
     /// Which set of constant headers goes with it.
     package var style = Style.vault
+    /// Of the body.
+    package var contentType = "application/json; charset=utf-8"
 
     package enum Style: Sendable { case vault, managedHSM, plain }
 
@@ -33,6 +35,7 @@ package struct Response: Sendable {
         case 201: "Created"
         case 202: "Accepted"
         case 204: "No Content"
+        case 303: "See Other"
         case 304: "Not Modified"
         case 400: "Bad Request"
         case 401: "Unauthorized"

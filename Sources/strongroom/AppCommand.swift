@@ -75,6 +75,13 @@ struct App: AsyncParsableCommand {
         @Argument(help: "Its display name.") var name: String
         @Flag(help: "Make a managed identity, which has no secret: a certificate or another issuer proves it.")
         var managedIdentity = false
+        @Option(
+            name: .customLong("redirect-uri"),
+            help: "Let people sign in through it and send them back there; may be given several times.")
+        var redirectURI: [String] = []
+        @Flag(
+            name: .customLong("public"), help: "Make a public client, which has no secret: people sign in through it.")
+        var isPublic = false
         @Option(help: "text or json.") var output = OutputFormat.text
         @OptionGroup var connection: ConnectionOptions
 
@@ -83,6 +90,10 @@ struct App: AsyncParsableCommand {
             body.object { body in
                 body.member("displayName", name)
                 if managedIdentity { body.member("kind", "managedIdentity") }
+                if !redirectURI.isEmpty {
+                    body.array("redirectUris") { list in for address in redirectURI { list.string(address) } }
+                }
+                if isPublic { body.member("isPublicClient", true) }
             }
             let answer = try await connection.client().call(.POST, "/strongroom/applications", body: body.bytes)
             try Description.fromJSON(answer).print(output)

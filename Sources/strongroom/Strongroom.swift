@@ -13,7 +13,8 @@ struct Strongroom: AsyncParsableCommand {
         abstract: "A key-management server that speaks Azure Key Vault.",
         version: version,
         subcommands: [
-            Dev.self, Serve.self, AgentCommand.self, Init.self, App.self, Group.self, Role.self, Audit.self,
+            Dev.self, Serve.self, AgentCommand.self, Init.self, App.self, UserCommand.self, Group.self, Role.self,
+            AccessCommand.self, Audit.self,
             BarrierCommand.self,
             BackupKey.self,
             Key.self, CertificateCommand.self, Authority.self,

@@ -40,8 +40,8 @@ struct TokenVerifierTests {
         let issuer = TokenIssuer(authority: fixture.authority, keys: fixture.keys)
         for audience in fixture.authority.audiences(of: resource) + [fixture.authority.url(of: resource) + "/"] {
             let token = try issuer.accessToken(
-                for: TokenFixture.application(), audience: audience, tokenID: GUID(high: 9, low: 9),
-                now: TokenFixture.now)
+                for: .application(TokenFixture.application()), audience: audience, tokenID: GUID(high: 9, low: 9),
+                understandsClaims: false, now: TokenFixture.now)
             let text = token.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
             for other in Authority.Resource.allCases {
                 #expect((try refusal(text, for: other) == nil) == (other == resource), "\(audience) shown to \(other)")

@@ -68,8 +68,8 @@ package final class Caller: @unchecked Sendable {
         guard let application = house.house.directory.application(client.id) else { return "unknown" }
         let keys = SigningKeys(try SigningKeyTable.load(from: lane.reader, engine: house.house.engine))
         let token = try TokenIssuer(authority: house.house.authority, keys: keys).accessToken(
-            for: application, audience: house.house.authority.url(of: resource), tokenID: GUID(high: 1, low: 2),
-            now: now)
+            for: .application(application), audience: house.house.authority.url(of: resource),
+            tokenID: GUID(high: 1, low: 2), understandsClaims: false, now: now)
         let text = token.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         tokens[resource] = (text, now)
         return text
