@@ -22,6 +22,7 @@ LONGEST = (
     "test_serve",
     "test_workload_identity",
     "test_management_vault_durability",
+    "test_role_matrix",
     "test_vectors_rsa_encryption",
     "test_notices_mail_servers",
     "test_tampering",
@@ -188,10 +189,15 @@ def _the_operations_it_names_ran(request):
     assert claimed <= succeeded, f"no successful record of {sorted(claimed - succeeded)}"
 
 
+# What tests count and tell by `record_property`, and the heading under which it is shown.
+COUNTED = {"totals": "vectors", "cells": "role matrix"}
+
+
 def pytest_terminal_summary(terminalreporter):
-    """The totals of the vectors, whichever process has counted them."""
+    """What was counted, whichever process has counted it."""
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, []) if report.when == "call"]
-    totals = [value for report in reports for name, value in report.user_properties if name == "totals"]
-    if totals:
-        terminalreporter.section("vectors")
-        terminalreporter.write_line("\n".join(sorted(totals)))
+    for counted, heading in COUNTED.items():
+        told = [value for report in reports for name, value in report.user_properties if name == counted]
+        if told:
+            terminalreporter.section(heading)
+            terminalreporter.write_line("\n".join(sorted(told)))

@@ -1,0 +1,204 @@
+"""The rows of the role matrix for the management plane: resources, roles, the server's own affairs, and the directory."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from requests import Response
+
+from .directory import NOBODY, SECRETS_USER
+from .management_wire import LATEST, LOCATION
+from .role_matrix import DATA_ACCESS_ADMINISTRATOR, SUBJECT, Row
+
+PURGE_OPERATOR = "a68e7c17-0ab2-4c09-9a58-125dae29748c"
+# Roles that are given to nobody in particular at each scope: who may give them is told that they are given already.
+GIVEN = {SECRETS_USER: (), PURGE_OPERATOR: (DATA_ACCESS_ADMINISTRATOR,)}
+
+_KEY_VAULT, _AUTHORIZATION = "/providers/Microsoft.KeyVault", "/providers/Microsoft.Authorization"
+_NOTHING = str(uuid.uuid4())
+
+
+@dataclass(frozen=True)
+class Scopes:
+    """Where roles may be held. `deleted` is a vault that was deleted and is protected from purging."""
+
+    subscription: str
+    group: str
+    vault: str
+    deleted: str
+    pool: str
+
+    @property
+    def object(self) -> str:
+        return f"{self.vault}/secrets/{SUBJECT}"
+
+    @property
+    def all(self) -> list[str]:
+        return [self.subscription, self.group, self.vault, self.object]
+
+    @property
+    def deleted_path(self) -> str:
+        return f"{self.subscription}{_KEY_VAULT}/locations/{LOCATION}/deletedVaults/{self.deleted.rsplit('/', 1)[1]}"
+
+
+def _shows(identifier: str) -> Callable[[Response], bool]:
+    """Whether a list has a resource."""
+
+    def has(answer: Response) -> bool:
+        items = answer.json()["value"]
+        return any(identifier.lower() in (each["id"].lower(), each.get("properties", {}).get("vaultId", "").lower()) for each in items)
+
+    return has
+
+
+def _row(operation: str, method: str, path: str, action: str, target: str, told: int, body: object = None, **more) -> Row:
+    more.setdefault("version", LATEST)
+    return Row(operation, "management", method, path, (action,) if action else (), target, told, body, **more)
+
+
+def _known(at: Scopes) -> list[Row]:
+    """What every token opens."""
+    provider = at.subscription + _KEY_VAULT
+    name = {"name": "a-name-of-its-own", "type": "Microsoft.KeyVault/vaults"}
+    rows = [
+        ("TenantList", "GET", "/tenants", 200, None),
+        ("SubscriptionList", "GET", "/subscriptions", 200, None),
+        ("SubscriptionGet", "GET", at.subscription, 200, None),
+        ("LocationList", "GET", f"{at.subscription}/locations", 200, None),
+        ("ProviderList", "GET", f"{at.subscription}/providers", 200, None),
+        ("ProviderGet", "GET", provider, 200, None),
+        ("ResourceGroupList", "GET", f"{at.subscription}/resourcegroups", 200, None),
+        ("ResourceGroupGet", "GET", at.group, 200, None),
+        ("VaultNameCheck", "POST", f"{provider}/checkNameAvailability", 200, name),
+        ("ManagedHSMNameCheck", "POST", f"{provider}/checkMhsmNameAvailability", 200, name),
+        ("DeletedManagedHSMList", "GET", f"{provider}/deletedManagedHSMs", 200, None),
+        ("OperationResultGet", "GET", f"{provider}/locations/{LOCATION}/operationResults/none", 404, None),
+    ]
+    for scope in ["", *at.all]:
+        path = f"{scope}{_AUTHORIZATION}/roleDefinitions"
+        rows += [("RoleDefinitionList", "GET", path, 200, None), ("RoleDefinitionGet", "GET", f"{path}/{SECRETS_USER}", 200, None)]
+    return [_row(operation, method, path, "", "", told, body) for operation, method, path, told, body in rows]
+
+
+def _listed(at: Scopes) -> list[Row]:
+    """Lists that everyone may ask for and that show what one may read."""
+    read, read_pool = "Microsoft.KeyVault/vaults/read", "Microsoft.KeyVault/managedHSMs/read"
+    rows = [_row("ResourceList", "GET", f"{at.subscription}/resources", read, at.vault, 200, lets_in=_shows(at.vault))]
+    rows.append(_row("ResourceList", "GET", f"{at.subscription}/resources", read_pool, at.group, 200, lets_in=_shows(at.pool)))
+    for scope in (at.subscription, at.group):
+        path = scope + _KEY_VAULT
+        rows.append(_row("VaultList", "GET", f"{path}/vaults", read, at.vault, 200, lets_in=_shows(at.vault)))
+        rows.append(_row("ManagedHSMList", "GET", f"{path}/managedHSMs", read_pool, at.group, 200, lets_in=_shows(at.pool)))
+    deleted = f"{at.subscription}{_KEY_VAULT}/deletedVaults"
+    rows.append(_row(
+        "DeletedVaultList", "GET", deleted, "Microsoft.KeyVault/deletedVaults/read", at.deleted, 200, lets_in=_shows(at.deleted)))
+    return rows
+
+
+def _resources(at: Scopes) -> list[Row]:
+    groups, vaults = "Microsoft.Resources/subscriptions/resourceGroups/", "Microsoft.KeyVault/vaults/"
+    deleted = "Microsoft.KeyVault/locations/deletedVaults/"
+    fixed = {"properties": {"softDeleteRetentionInDays": 8}}
+    return [
+        _row("ResourceGroupPut", "PUT", at.group, f"{groups}write", at.group, 400, {}),
+        # There are vaults in it.
+        _row("ResourceGroupDelete", "DELETE", at.group, f"{groups}delete", at.group, 409),
+        _row("VaultGet", "GET", at.vault, f"{vaults}read", at.vault, 200),
+        _row("VaultPut", "PUT", at.vault, f"{vaults}write", at.vault, 400, {}),
+        _row("VaultPatch", "PATCH", at.vault, f"{vaults}write", at.vault, 400, fixed),
+        _row("VaultDelete", "DELETE", at.vault, f"{vaults}delete", at.vault, 400, version="none"),
+        _row("VaultAccessPolicyPut", "PUT", f"{at.vault}/accessPolicies/forget", f"{vaults}accessPolicies/write", at.vault, 400, {}),
+        _row("ManagedHSMGet", "GET", at.pool, "Microsoft.KeyVault/managedHSMs/read", at.group, 200),
+        _row("DeletedVaultGet", "GET", at.deleted_path, f"{deleted}read", at.deleted, 200),
+        # Purge protection forbids it.
+        _row("VaultPurge", "POST", f"{at.deleted_path}/purge", f"{deleted}purge/action", at.deleted, 403),
+    ]
+
+
+def _roles(at: Scopes, given: dict[tuple[str, str], str]) -> list[Row]:
+    """Roles, read and given at each scope. `given` are the names of standing assignments by scope and role."""
+    rows = []
+    for number, scope in enumerate(at.all):
+        assignments, definitions = f"{scope}{_AUTHORIZATION}/roleAssignments", f"{scope}{_AUTHORIZATION}/roleDefinitions"
+        read, write, delete = (f"Microsoft.Authorization/roleAssignments/{verb}" for verb in ("read", "write", "delete"))
+        define, forget = (f"Microsoft.Authorization/roleDefinitions/{verb}" for verb in ("write", "delete"))
+        rows += [
+            _row("RoleAssignmentList", "GET", assignments, read, scope, 200),
+            _row("RoleAssignmentGet", "GET", f"{assignments}/{_NOTHING}", read, scope, 404),
+            _row("RoleAssignmentPut", "PUT", f"{assignments}/{_NOTHING}", write, scope, 400, {}),
+            _row("RoleAssignmentDelete", "DELETE", f"{assignments}/{_NOTHING}", delete, scope, 404),
+            _row("RoleDefinitionPut", "PUT", f"{definitions}/{_NOTHING}", define, scope, 400, {}),
+            _row("RoleDefinitionDelete", "DELETE", f"{definitions}/{_NOTHING}", forget, scope, 204),
+        ]
+        elsewhere = at.all[number - 1]
+        for role, not_for in GIVEN.items():
+            body = {"properties": {"roleDefinitionId": role, "principalId": NOBODY}}
+            # The same is given under another name; what is to be taken away is given at another scope.
+            rows.append(_row("RoleAssignmentPut", "PUT", f"{assignments}/{uuid.uuid4()}", write, scope, 409, body, not_for=not_for))
+            rows.append(_row(
+                "RoleAssignmentDelete", "DELETE", f"{assignments}/{given[elsewhere, role]}", delete, scope, 404, not_for=not_for))
+    return rows
+
+
+def _server(at: Scopes) -> list[Row]:
+    """The server's own affairs, which are of the whole subscription."""
+    applications, one = "/strongroom/applications", f"/strongroom/applications/{_NOTHING}"
+    rows = [
+        ("ApplicationCreate", "POST", applications, "applications/write", 400, {}),
+        ("ApplicationList", "GET", applications, "applications/read", 200, None),
+        ("ApplicationDisable", "POST", f"{one}/disable", "applications/write", 404, None),
+        ("ApplicationEnable", "POST", f"{one}/enable", "applications/write", 404, None),
+        ("ApplicationResetPassword", "POST", f"{one}/resetPassword", "applications/write", 404, None),
+        ("ApplicationCertificateAdd", "POST", f"{one}/certificates", "applications/write", 400, {}),
+        ("ApplicationCertificateRemove", "DELETE", f"{one}/certificates/{'0' * 40}", "applications/write", 404, None),
+        ("ApplicationDelete", "DELETE", one, "applications/delete", 404, None),
+        ("AuditVerify", "GET", "/strongroom/audit/verification", "audit/read", 200, None),
+        ("AuditExport", "GET", "/strongroom/audit/events?after=none", "audit/read", 400, None),
+        ("BarrierRotate", "POST", "/strongroom/barrier/rotate", "barrier/rotate/action", 400, {"target": "none"}),
+        ("BarrierMove", "POST", "/strongroom/barrier/move", "barrier/rotate/action", 400, {"to": "none"}),
+        ("BackupKeyExport", "POST", "/strongroom/backupKeys/export", "backupKeys/export/action", 400, {"passphrase": "short"}),
+        ("BackupKeyImport", "POST", "/strongroom/backupKeys/import", "backupKeys/import/action", 400, {}),
+        ("KeyInspect", "GET", f"/strongroom/keys/vault/{at.vault.rsplit('/', 1)[1]}/{SUBJECT}", "audit/read", 404, None),
+    ]
+    return [
+        _row(operation, method, path, f"Strongroom/{action}", at.subscription, told, body, version=None)
+        for operation, method, path, action, told, body in rows]
+
+
+def _directory(at: Scopes) -> list[Row]:
+    principal, group, application = (f"/{kind}/{_NOTHING}" for kind in ("servicePrincipals", "groups", "applications"))
+    credentials = f"{application}/federatedIdentityCredentials"
+    ids = {"groupIds": [_NOTHING]}
+    rows = [
+        ("DirectoryMeGet", "GET", "/me", "", 200, None),
+        ("ServicePrincipalList", "GET", "/servicePrincipals", "read", 200, None),
+        ("ServicePrincipalGet", "GET", principal, "read", 404, None),
+        ("GraphApplicationList", "GET", "/applications", "read", 200, None),
+        ("GraphApplicationGet", "GET", application, "read", 404, None),
+        ("UserList", "GET", "/users", "read", 200, None),
+        ("UserGet", "GET", f"/users/{_NOTHING}", "read", 404, None),
+        ("DirectoryObjectsGetByIds", "POST", "/directoryObjects/getByIds", "read", 200, {"ids": [_NOTHING]}),
+        ("DirectoryObjectMemberOfList", "GET", f"{principal}/memberOf", "read", 404, None),
+        ("DirectoryObjectGetMemberGroups", "POST", f"{principal}/getMemberGroups", "read", 404, {"securityEnabledOnly": False}),
+        ("DirectoryObjectCheckMemberGroups", "POST", f"/directoryObjects/{_NOTHING}/checkMemberGroups", "read", 404, ids),
+        ("GroupList", "GET", "/groups", "read", 200, None),
+        ("GroupCreate", "POST", "/groups", "write", 400, {}),
+        ("GroupGet", "GET", group, "read", 404, None),
+        ("GroupUpdate", "PATCH", group, "write", 404, {"description": "x"}),
+        ("GroupDelete", "DELETE", group, "delete", 404, None),
+        ("GroupMemberList", "GET", f"{group}/members", "read", 404, None),
+        ("GroupMemberAdd", "POST", f"{group}/members/$ref", "write", 400, {}),
+        ("GroupMemberRemove", "DELETE", f"{group}/members/{_NOTHING}/$ref", "write", 404, None),
+        ("FederatedCredentialList", "GET", credentials, "read", 404, None),
+        ("FederatedCredentialCreate", "POST", credentials, "write", 400, {}),
+        ("FederatedCredentialGet", "GET", f"{credentials}/none", "read", 404, None),
+        ("FederatedCredentialDelete", "DELETE", f"{credentials}/none", "write", 404, None),
+    ]
+    return [
+        Row(operation, "graph", method, f"/v1.0{path}", (f"Strongroom/applications/{verb}",) if verb else (), at.subscription, told, body,
+            version=None)
+        for operation, method, path, verb, told, body in rows]
+
+
+def management_rows(at: Scopes, given: dict[tuple[str, str], str]) -> list[Row]:
+    return [*_known(at), *_listed(at), *_resources(at), *_roles(at, given), *_server(at), *_directory(at)]
