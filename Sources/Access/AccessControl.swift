@@ -190,8 +190,8 @@ package final class AccessDecider {
     private struct Question: Hashable {
         let principal: GUID
         let groups: [GUID]
-        let vault: VaultName
-        let isPool: Bool
+        /// Of the vault's scope, which names its group too: a vault that was made anew may lie in another one.
+        let vault: String
     }
 
     private let control: AccessControl
@@ -207,21 +207,22 @@ package final class AccessDecider {
 
     /// - Parameters:
     ///   - object: the name and collection of one object, when the operation is about one.
+    ///   - isOnAllKeys: it is about what is assigned at all keys of a pool.
     /// - Returns: nil when nothing grants it.
     package func grant(
         _ permission: Permission, to principal: Principal, on chain: ScopeChain,
-        object: (name: ObjectName, collection: String)?
+        object: (name: ObjectName, collection: String)?, isOnAllKeys: Bool = false
     ) -> Grant? {
         refresh()
         if principal.lacksMFA, assignments.demandsMFA(at: Self.key(of: object, in: chain)) { return nil }
         if let policies = chain.policies { return policies.grant(permission, to: principal) }
         let question = Question(
-            principal: principal.objectID, groups: principal.groups, vault: chain.name, isPool: chain.isPool)
+            principal: principal.objectID, groups: principal.groups, vault: chain.vault.key)
         let held = onVault[question] ?? remember(question, chain)
         for assigned in held where assigned.gives(permission, to: principal) {
             return Grant(permission: permission, assignmentID: assigned.assignmentID)
         }
-        if chain.isPool, permission.concernsPoolKeys {
+        if chain.isPool, permission.concernsPoolKeys || isOnAllKeys || object != nil {
             let key = chain.vault.key + "/keys"
             for holder in holders(principal) {
                 for assigned in holder.byScope[key] ?? [] where assigned.gives(permission, to: principal) {

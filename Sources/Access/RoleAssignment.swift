@@ -12,8 +12,14 @@ package struct RoleAssignment: Sendable, Hashable {
     package let scope: Scope
     package let created: Timestamp
     package let createdBy: GUID
+    /// Absent for none.
+    package let description: String?
 
-    package init(id: GUID, principalID: GUID, roleID: GUID, scope: Scope, created: Timestamp, createdBy: GUID) {
+    package init(
+        id: GUID, principalID: GUID, roleID: GUID, scope: Scope, created: Timestamp, createdBy: GUID,
+        description: String? = nil
+    ) {
+        self.description = description
         self.id = id
         self.principalID = principalID
         self.roleID = roleID
@@ -35,6 +41,8 @@ package enum RoleAssignmentTable {
         let scope: String
         let created: Int64
         let createdBy: GUID
+        /// Absent for none.
+        let description: String?
     }
 
     private static func key(_ id: GUID) -> String { prefix + id.description }
@@ -59,7 +67,7 @@ package enum RoleAssignmentTable {
         let record = Record(
             id: assignment.id, principalID: assignment.principalID, roleID: assignment.roleID,
             scope: assignment.scope.description, created: assignment.created.nanoseconds,
-            createdBy: assignment.createdBy)
+            createdBy: assignment.createdBy, description: assignment.description)
         guard let bytes = try? JSONEncoder().encode(record) else {
             throw .internal("a role assignment could not be encoded")
         }
@@ -76,6 +84,7 @@ package enum RoleAssignmentTable {
         else { throw .integrity(record: key) }
         return RoleAssignment(
             id: record.id, principalID: record.principalID, roleID: record.roleID, scope: scope,
-            created: Timestamp(nanoseconds: record.created), createdBy: record.createdBy)
+            created: Timestamp(nanoseconds: record.created), createdBy: record.createdBy,
+            description: record.description)
     }
 }

@@ -94,6 +94,9 @@ private final class AgentConnection: ChannelInboundHandler, @unchecked Sendable 
             writer.object { writer in
                 writer.member("error", code)
                 writer.member("error_description", text)
+                // The form of App Service, which its clients read.
+                writer.member("statusCode", Int64(status.code))
+                writer.member("message", text)
             }
             return Answer(status: status, body: writer.bytes, retryAfter: retryAfter)
         }

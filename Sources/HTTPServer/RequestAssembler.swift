@@ -90,7 +90,8 @@ struct RequestAssembler {
             case 4 where name.isSame("host"): try once(&host, value, "Host")
             case 6 where name.isSame("expect"): expectsContinue = value.lowercased() == "100-continue"
             case 10 where name.isSame("user-agent"): userAgent = value
-            case 13 where name.isSame("authorization"): try once(&authorization, value, "Authorization")
+            case 13 where name.isSame("authorization"):
+                try once(&authorization, value.withoutSpaceBehind, "Authorization")
             case 13 where name.isSame("if-none-match"): try once(&ifNoneMatch, value, "If-None-Match")
             case 13 where name.isSame("x-http-method"), 14 where name.isSame("x-http-request"):
                 try once(&methodOverride, value, "X-HTTP-METHOD")
@@ -248,5 +249,19 @@ extension String {
     /// Whether this is `other`, which is lower case, without regard to case.
     fileprivate func isSame(_ other: StaticString) -> Bool {
         other.withUTF8Buffer { other in utf8.elementsEqual(other) { $0.isASCIILetter ? $0 | 0x20 == $1 : $0 == $1 } }
+    }
+}
+
+extension String {
+    /// White space around a value is no part of it (RFC 9110 §5.5); what is before it is taken off already. Where a header says who is
+    /// asked or how long a message is, it is refused instead: others may read it otherwise.
+    fileprivate var withoutSpaceBehind: String {
+        guard let last = utf8.last, last == 0x20 || last == 0x09 else { return self }
+        var count = utf8.count
+        for byte in utf8.reversed() {
+            guard byte == 0x20 || byte == 0x09 else { break }
+            count -= 1
+        }
+        return String(utf8.prefix(count)) ?? self
     }
 }

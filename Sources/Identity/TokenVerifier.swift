@@ -46,7 +46,10 @@ package final class TokenVerifier {
         guard let header else {
             throw VaultError(.missingToken, "AKV10000: Request is missing a Bearer or PoP token.")
         }
-        guard header.utf8.count > 7, header.utf8.prefix(7).elementsEqual("Bearer ".utf8, by: { $0 | 0x20 == $1 | 0x20 })
+        // RFC 9110 §11.4: one space or more.
+        let start = 7 + header.utf8.dropFirst(7).prefix { $0 == 0x20 }.count
+        guard header.utf8.count > start,
+            header.utf8.prefix(7).elementsEqual("Bearer ".utf8, by: { $0 | 0x20 == $1 | 0x20 })
         else {
             throw VaultError(.missingToken, "AKV10000: Request is missing a Bearer or PoP token.")
         }
@@ -55,10 +58,10 @@ package final class TokenVerifier {
         }
         var token = header
         let digest = token.withUTF8 {
-            hasher.digest(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[7...]))
+            hasher.digest(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[start...]))
         }
         if let known = verified[digest] { return try check(known, digest, for: resource, now: now) }
-        let fresh = try verify(String(token.dropFirst(7)), now)
+        let fresh = try verify(String(token.utf8.dropFirst(start)) ?? "", now)
         if verified.count >= Self.cacheCapacity { verified.removeAll(keepingCapacity: true) }
         return try check(fresh, digest, for: resource, now: now)
     }
@@ -113,7 +116,8 @@ package final class TokenVerifier {
 
     private func verify(_ token: String, _ now: Timestamp) throws(VaultError) -> Verified {
         let parts = Array(token.utf8).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 3, let headerBytes = Base64.decodeURL(parts[0]),
+        // RFC 7515 §2: without padding.
+        guard parts.count == 3, !token.utf8.contains(UInt8(ascii: "=")), let headerBytes = Base64.decodeURL(parts[0]),
             let claimBytes = Base64.decodeURL(parts[1]),
             let signature = Base64.decodeURL(parts[2])
         else { throw Self.malformed }
@@ -121,7 +125,8 @@ package final class TokenVerifier {
         guard header.alg == "RS256" else {
             throw Self.invalid("Error validating token: 'The algorithm of the token is not allowed'.")
         }
-        guard header.jku == nil, header.x5u == nil, header.jwk == nil, header.x5c == nil, header.crit == nil else {
+        let foreign = [header.jku, header.x5u, header.jwk, header.x5c, header.crit]
+        guard !foreign.contains(where: \.isMentioned) else {
             throw Self.invalid("Error validating token: 'The token names a key of its own'.")
         }
         guard let keyID = header.kid, let key = keys.key(keyID, at: now) else {
@@ -162,16 +167,11 @@ package final class TokenVerifier {
     private struct Header: Decodable {
         let alg: String
         let kid: String?
-        let jku: String?
-        let x5u: String?
-        let jwk: Present?
-        let x5c: Present?
-        let crit: Present?
-    }
-
-    /// Decodes from anything: only that it is there matters.
-    private struct Present: Decodable {
-        init(from decoder: any Decoder) {}
+        let jku: Mentioned
+        let x5u: Mentioned
+        let jwk: Mentioned
+        let x5c: Mentioned
+        let crit: Mentioned
     }
 
     private struct Claims: Decodable {

@@ -38,20 +38,15 @@ struct ClientAssertion: Sendable {
         let alg: String
         let x5t: String?
         let x5tS256: String?
-        let jku: String?
-        let x5u: String?
-        let jwk: Present?
-        let crit: Present?
+        let jku: Mentioned
+        let x5u: Mentioned
+        let jwk: Mentioned
+        let crit: Mentioned
 
         enum CodingKeys: String, CodingKey {
             case alg, x5t, jku, x5u, jwk, crit
             case x5tS256 = "x5t#S256"
         }
-    }
-
-    /// Decodes from anything: only that it is there matters.
-    private struct Present: Decodable {
-        init(from decoder: any Decoder) {}
     }
 
     private struct Claims: Decodable {
@@ -87,7 +82,9 @@ struct ClientAssertion: Sendable {
             let claimBytes = Self.decode(parts[1]), let signature = Self.decode(parts[2])
         else { throw .malformed }
         let header: Header = try Self.json(headerBytes)
-        guard header.jku == nil, header.x5u == nil, header.jwk == nil, header.crit == nil else { throw .malformed }
+        guard ![header.jku, header.x5u, header.jwk, header.crit].contains(where: \.isMentioned) else {
+            throw .malformed
+        }
         switch header.alg {
         case "RS256": algorithm = .rsaPKCS1(.sha256)
         case "PS256": algorithm = .rsaPSS(.sha256)
@@ -102,7 +99,7 @@ struct ClientAssertion: Sendable {
         let claims: Claims = try Self.json(claimBytes)
         guard let subject = GUID(claims.sub), let issuer = GUID(claims.iss), subject == issuer,
             named.map({ GUID($0) == subject }) ?? true,
-            claims.aud.values.contains(where: { audiences.contains($0.lowercased()) })
+            claims.aud.values.contains(where: { $0.isASCII && audiences.contains($0.lowercased()) })
         else { throw .notOurs }
         clientID = subject
         guard (1...256).contains(claims.jti.utf8.count) else { throw .malformed }
@@ -130,11 +127,7 @@ struct ClientAssertion: Sendable {
     // MARK: Reading
 
     /// Base64url, which some clients pad.
-    private static func decode(_ bytes: ArraySlice<UInt8>) -> [UInt8]? {
-        var bytes = bytes
-        for _ in 0..<2 where bytes.last == UInt8(ascii: "=") { bytes.removeLast() }
-        return Base64.decodeURL(bytes)
-    }
+    private static func decode(_ bytes: ArraySlice<UInt8>) -> [UInt8]? { Base64.decodeURL(bytes) }
 
     private static func digest(_ text: String, count: Int) throws(Flaw) -> [UInt8] {
         guard let bytes = decode(Array(text.utf8)[...]), bytes.count == count else { throw .malformed }

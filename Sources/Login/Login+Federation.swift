@@ -36,7 +36,9 @@ extension Login {
         }
         guard let claims = try? Claims.fromJSON(proven.claims), let subject = claims.sub,
             let application = directory.application(id), application.isEnabled,
-            let credential = application.federated.first(where: { $0.issuer == proven.issuer && $0.subject == subject })
+            let credential = application.federated.first(where: {
+                $0.issuer.isSame(as: proven.issuer) && $0.subject.isSame(as: subject)
+            })
         else {
             return .refused(
                 Self.oauthError(
@@ -45,7 +47,11 @@ extension Login {
                     call
                 ))
         }
-        guard let audiences = claims.aud?.values, audiences.contains(where: credential.audiences.contains) else {
+        guard let audiences = claims.aud?.values,
+            audiences.contains(where: { audience in
+                credential.audiences.contains { $0.isSame(as: audience) }
+            })
+        else {
             return .refused(
                 Self.oauthError(
                     401, "invalid_client", 700_212,

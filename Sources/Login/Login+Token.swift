@@ -7,6 +7,8 @@ import Threads
 /// A token request's form. The secret goes straight into sensitive bytes.
 struct TokenRequest: OperationInput {
     let tenant: String
+    /// The client authenticates in a way that is not offered.
+    let isOtherScheme: Bool
     let grantType: String
     let clientID: String
     let secret: SensitiveBytes?
@@ -32,7 +34,11 @@ struct TokenRequest: OperationInput {
         isVersion2 = request.path.contains { $0.lowercased() == "v2.0" }
         let form = try Form(request.body)
         grantType = try form.value("grant_type") ?? ""
-        let basic = try request.authorization.map { (header) throws(VaultError) in try BasicCredentials(header) }
+        let scheme = request.authorization?.split(separator: " ").first?.lowercased()
+        isOtherScheme = scheme != nil && scheme != "basic"
+        let basic =
+            isOtherScheme
+            ? nil : try request.authorization.map { (header) throws(VaultError) in try BasicCredentials(header) }
         let named = try form.value("client_id")
         let formSecret = try form.value("client_secret").map { SensitiveBytes($0.utf8) }
         if let basic, formSecret != nil || (named != nil && named != basic.clientID) {
@@ -67,6 +73,11 @@ extension Login {
     /// issuer.
     func token(_ input: TokenRequest, _ call: Call) async throws(VaultError) -> JSONAnswer {
         call.didSlowWork()
+        guard !input.isOtherScheme else {
+            return Self.oauthError(
+                401, "invalid_client", 7_000_218,
+                "The client authenticates by a scheme that is not offered; use Basic, or the form.", call)
+        }
         switch input.grantType {
         case "authorization_code", "refresh_token", "device_code", "urn:ietf:params:oauth:grant-type:device_code":
             guard knows(tenant: input.tenant) else { return Self.unknownTenant(input.tenant, call) }
@@ -126,7 +137,7 @@ extension Login {
             return .refused(
                 Self.oauthError(
                     401, "invalid_client", 7_000_215,
-                    "Invalid client secret provided, or the application '\(input.clientID.prefix(64))' is not known or not enabled.",
+                    "Invalid client secret provided, or the application \(GUID(input.clientID).map { "'\($0)' " } ?? "")is not known or not enabled.",
                     call))
         case .throttled(let seconds):
             if let claimed = GUID(input.clientID) { call.concerns(objectID: "/strongroom/applications/\(claimed)") }

@@ -76,10 +76,15 @@ extension Management {
         }
     }
 
-    /// The part of OData that clients use: `resourceType`, `name` or `roleName`, each `eq '…'`, joined by `and`.
+    /// The part of OData that clients use: `resourceType`, `name`, `resourceGroup`, `location`, `tagName`, `tagValue`, `roleName` or `type`,
+    /// each `eq '…'`, joined by `and`.
     struct ResourceFilter: Sendable {
         private(set) var type: String?
         private(set) var name: String?
+        private(set) var group: String?
+        private(set) var location: String?
+        private(set) var tagName: String?
+        private(set) var tagValue: String?
         private(set) var roleName: String?
         /// `CustomRole` or `BuiltInRole`
         private(set) var roleType: String?
@@ -120,6 +125,10 @@ extension Management {
                         switch words[0].lowercased() {
                         case "resourcetype" where type == nil: type = value
                         case "name" where name == nil: name = value
+                        case "resourcegroup" where group == nil: group = value
+                        case "location" where location == nil: location = value
+                        case "tagname" where tagName == nil: tagName = value
+                        case "tagvalue" where tagValue == nil: tagValue = value
                         case "rolename" where roleName == nil: roleName = value
                         case "type" where roleType == nil: roleType = value
                         default: throw Self.unknown(text)
@@ -135,7 +144,7 @@ extension Management {
 
         private static func unknown(_ text: String) -> VaultError {
             .badParameter(
-                "The $filter '\(text.prefix(256))' is not supported: use resourceType, name, roleName or type with eq '…', joined by and."
+                "The $filter '\(text.prefix(256))' is not supported: use resourceType, name, resourceGroup, location, tagName, tagValue, roleName or type with eq '…', joined by and."
             )
         }
 
@@ -147,9 +156,15 @@ extension Management {
             self.roleName.map { $0.lowercased() == roleName.lowercased() } ?? true
         }
 
-        func holds(type: String, name: String) -> Bool {
-            (self.type.map { $0.lowercased() == type.lowercased() } ?? true)
-                && (self.name.map { $0.lowercased() == name.lowercased() } ?? true)
+        func holds(type: String, _ vault: Vault) -> Bool {
+            func isSame(_ wanted: String?, _ text: String) -> Bool {
+                wanted.map { $0.lowercased() == text.lowercased() } ?? true
+            }
+            guard isSame(self.type, type), isSame(name, vault.name.description), isSame(group, vault.resourceGroup),
+                location.map({ (try? VaultBody.normalized($0)) == vault.location }) ?? true
+            else { return false }
+            guard tagName != nil || tagValue != nil else { return true }
+            return vault.tags.contains { isSame(tagName, $0.key) && (tagValue ?? $0.value) == $0.value }
         }
     }
 
@@ -199,6 +214,8 @@ extension Management {
             cloud.object("suffixes") { suffixes in
                 suffixes.member("keyVaultDns", vaults)
                 suffixes.member("mhsmDns", pools)
+                // Backups of pools go to whatever holds blobs there.
+                suffixes.member("storage", "storage." + vaults.dropFirst(6))
             }
         }
     }
@@ -289,7 +306,7 @@ extension Management {
     func listResources(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
         try requireOwn(input)
         let seen = try visible(to: call).filter {
-            input.filter.holds(type: Self.type(of: $0), name: $0.name.description)
+            input.filter.holds(type: Self.type(of: $0), $0)
         }
         return JSONOutput.list({ list in
             for vault in seen {

@@ -62,6 +62,7 @@ extension Management {
         let target: AssignmentInput
         let roleID: GUID
         let principalID: GUID
+        let description: String?
 
         init(_ request: Request) throws(VaultError) {
             struct Body: Decodable {
@@ -69,6 +70,7 @@ extension Management {
                     let roleDefinitionId: String
                     let principalId: String
                     let condition: String?
+                    let description: String?
                 }
                 let properties: Properties
             }
@@ -87,7 +89,12 @@ extension Management {
             guard let principal = GUID(properties.principalId) else {
                 throw .badParameter("Property 'properties.principalId' has invalid value: it is not a GUID.\r\n")
             }
+            guard (properties.description?.utf16.count ?? 0) <= 1_024 else {
+                throw .badParameter(
+                    "Property 'properties.description' has invalid value: it is longer than 1,024 characters.\r\n")
+            }
             (roleID, principalID) = (role, principal)
+            description = properties.description.flatMap { $0.isEmpty ? nil : $0 }
         }
     }
 
@@ -108,6 +115,7 @@ extension Management {
                 properties.member("principalId", assignment.principalID)
                 properties.member("principalType", principalType)
                 properties.member("scope", assignment.scope.description)
+                if let description = assignment.description { properties.member("description", description) }
                 properties.member("createdOn", assignment.created.iso8601)
                 properties.member("updatedOn", assignment.created.iso8601)
                 properties.member("createdBy", assignment.createdBy)
@@ -141,7 +149,7 @@ extension Management {
         let wanted = RoleAssignment(
             id: input.target.id, principalID: input.principalID, roleID: input.roleID, scope: input.target.scope,
             created: call.now,
-            createdBy: principal.objectID)
+            createdBy: principal.objectID, description: input.description)
         @Sendable func isSame(_ other: RoleAssignment) -> Bool {
             other.principalID == wanted.principalID && other.roleID == wanted.roleID && other.scope == wanted.scope
         }
@@ -159,13 +167,21 @@ extension Management {
                         .conflict,
                         "The role assignment's name is taken; its role, principal and scope cannot be changed.")
                 }
-                return existing
+                guard existing.description != wanted.description else { return existing }
+                let described = RoleAssignment(
+                    id: existing.id, principalID: existing.principalID, roleID: existing.roleID, scope: existing.scope,
+                    created: existing.created, createdBy: existing.createdBy, description: wanted.description)
+                try RoleAssignmentTable.put(described, in: transaction)
+                return described
             }
             try Self.requireRole(wanted.roleID, in: transaction)
             try RoleAssignmentTable.put(wanted, in: transaction)
             return nil
         }
-        if let existing { return AssignmentOutput(assignment: existing, principalType: principalType(existing)) }
+        if let existing {
+            access.reload(existing.id, from: call.lane.reader, committed: existing)
+            return AssignmentOutput(assignment: existing, principalType: principalType(existing))
+        }
         access.reload(wanted.id, from: call.lane.reader, committed: wanted)
         return AssignmentOutput(assignment: wanted, principalType: principalType(wanted), status: 201)
     }
@@ -181,7 +197,8 @@ extension Management {
 
     /// What kind of principal an assignment names; one that is gone counts as an application.
     func principalType(_ assignment: RoleAssignment) -> String {
-        directory.group(assignment.principalID) == nil ? "ServicePrincipal" : "Group"
+        if directory.group(assignment.principalID) != nil { return "Group" }
+        return directory.user(assignment.principalID) == nil ? "ServicePrincipal" : "User"
     }
 
     func getRoleAssignment(_ input: AssignmentInput, _ call: Call) async throws(VaultError) -> AssignmentOutput {

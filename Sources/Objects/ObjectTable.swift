@@ -272,6 +272,12 @@ package struct ObjectTable: Sendable {
     package func restore(_ name: ObjectName, _ records: [ObjectRecord], in transaction: Transaction) throws(VaultError)
         -> ObjectHead
     {
+        // Counted anew from somewhere else: what was changed before the restore must not be taken for what is changed after.
+        let records = records.map { record in
+            var record = record
+            record.revision = .random(in: 1 << 16...1 << 31)
+            return record
+        }
         guard let current = records.last else { throw .badParameter("The backup holds no version.") }
         guard try head(name, in: transaction) == nil else { throw exists(name) }
         try requireFree(name, in: transaction)

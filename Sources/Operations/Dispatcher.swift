@@ -244,8 +244,10 @@ package final class Dispatcher: Sendable {
             let object = Self.object(in: request)
             if let object { trail.event.objectID = vault.url(of: object.collection) + object.name.spelling }
             trail.event.isAboutPolicy = vault.scopes.policies != nil
+            let isOnAllKeys = vault.service == .managedHSM && request.path.first?.lowercased() == "keys"
             func granted(to principal: Principal) -> Grant? {
-                let found = lane.access.grant(permission, to: principal, on: vault.scopes, object: object)
+                let found = lane.access.grant(
+                    permission, to: principal, on: vault.scopes, object: object, isOnAllKeys: isOnAllKeys)
                 // The other permission counts among roles; a policy names each by itself.
                 guard found == nil, let alternative, vault.scopes.policies == nil else { return found }
                 return lane.access.grant(alternative, to: principal, on: vault.scopes, object: object)

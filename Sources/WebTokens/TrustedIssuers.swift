@@ -71,7 +71,7 @@ package final class TrustedIssuers: Sendable {
     private struct Header: Decodable {
         let alg: String
         let kid: String?
-        let crit: [String]?
+        let crit: Mentioned
     }
 
     private struct Times: Decodable {
@@ -88,7 +88,8 @@ package final class TrustedIssuers: Sendable {
     {
         guard token.utf8.count <= Self.largestToken else { throw .tooLong }
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 3, let headerBytes = Base64.decodeURL(parts[0]), let payload = Base64.decodeURL(parts[1]),
+        guard parts.count == 3, !token.utf8.contains(UInt8(ascii: "=")), let headerBytes = Base64.decodeURL(parts[0]),
+            let payload = Base64.decodeURL(parts[1]),
             let signature = Base64.decodeURL(parts[2])
         else { throw .malformed }
         let (header, times): (Header, Times)
@@ -96,8 +97,9 @@ package final class TrustedIssuers: Sendable {
             header = try Header.fromJSON(headerBytes)
             times = try Times.fromJSON(payload)
         } catch { throw .malformed }
-        guard let algorithm = Self.algorithms[header.alg], header.crit == nil else { throw .algorithm }
-        guard let issuer = issuers[normal(times.iss)] else { throw .unknownIssuer }
+        guard let algorithm = Self.algorithms[header.alg], !header.crit.isMentioned else { throw .algorithm }
+        let named = normal(times.iss)
+        guard let issuer = issuers[named], issuer.name.isSame(as: named) else { throw .unknownIssuer }
         guard let end = Self.moment(times.exp), now < end + Self.skew else { throw .expired }
         if let begin = times.nbf {
             guard let start = Self.moment(begin), now >= start - Self.skew else { throw .notYetValid }
@@ -125,6 +127,8 @@ package final class TrustedIssuers: Sendable {
         guard let id else { throw .noKeyNamed }
         let kept = known.withLock { $0[issuer.name] }
         let isFresh = kept?.fetched.map { now - $0 < Self.keptFor } ?? false
+        // Strings that look alike are one to a dictionary; only ASCII is taken.
+        guard id.isASCII else { throw .unknownKey }
         if isFresh, let key = kept?.keys[id] { return key }
         // Whoever does not answer, or does not know a key, is not asked again at once.
         if let kept, kept.asking == nil, now - kept.asked < Self.leastBetween {
@@ -199,7 +203,8 @@ package final class TrustedIssuers: Sendable {
         guard let set = try? KeySet.fromJSON(try await fetched(address, issuer)) else { throw .keysUnreadable }
         var keys: [String: any CryptoKey] = [:]
         for key in set.keys.prefix(64) where key.use == nil || key.use == "sig" {
-            guard let id = key.kid, let parsed = Self.publicKey(key), let opened = try? software.openPublic(parsed)
+            guard let id = key.kid, id.isASCII, let parsed = Self.publicKey(key),
+                let opened = try? software.openPublic(parsed)
             else { continue }
             keys[id] = opened
         }

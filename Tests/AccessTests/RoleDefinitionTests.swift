@@ -85,7 +85,7 @@ struct RoleDefinitionTests {
 
     private static let reading: [Permission] = [
         .vaultsRead, .deletedVaultsRead, .deletedVaultGet, .poolsRead, .deletedPoolsRead, .roleAssignmentsRead,
-        .applicationsRead, .auditRead,
+        .applicationsRead, .usersRead, .auditRead,
     ]
 
     /// What makes, changes and removes resources.
@@ -102,10 +102,10 @@ struct RoleDefinitionTests {
                 "User Access Administrator",
                 reading + [
                     .roleAssignmentsWrite, .roleAssignmentsDelete, .roleDefinitionsWrite, .roleDefinitionsDelete,
-                    .applicationsWrite, .applicationsDelete,
+                    .applicationsWrite, .applicationsDelete, .usersWrite, .usersDelete,
                 ]
             ),
-            ("Contributor", reading.filter { $0 != .applicationsRead } + managing),
+            ("Contributor", reading.filter { $0 != .applicationsRead && $0 != .usersRead } + managing),
         ])
     func general(_ name: String, _ permissions: [Permission]) throws {
         let role = try #require(BuiltInRoles.role(named: name))
