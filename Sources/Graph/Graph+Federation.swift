@@ -91,10 +91,11 @@ extension Graph {
                     .conflict, "FederatedIdentityCredential with name '\(credential.name)' already exists.")
             }
             let isSame = application.federated.contains {
-                $0.issuer == credential.issuer && $0.subject == credential.subject
+                $0.issuer.isSame(as: credential.issuer) && $0.subject.isSame(as: credential.subject)
+                    && $0.audiences == credential.audiences
             }
             guard !isSame else {
-                throw VaultError(.conflict, "This issuer and subject stand for the application already.")
+                throw VaultError(.conflict, "This issuer and subject stand for the application already, for this audience.")
             }
             application.federated.append(credential)
         }

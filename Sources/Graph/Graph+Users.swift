@@ -30,6 +30,15 @@ extension Graph {
         writer.member("displayName", user.displayName)
         if let nickname = user.mailNickname { writer.member("mailNickname", nickname) }
         writer.null("mail")
+        writer.array("identities") { list in
+            for identity in user.identities {
+                list.object { entry in
+                    entry.member("signInType", "federated")
+                    entry.member("issuer", identity.issuer)
+                    entry.member("issuerAssignedId", identity.subject)
+                }
+            }
+        }
         writer.member("accountEnabled", user.isEnabled)
         writer.member("createdDateTime", user.created.iso8601)
     }
@@ -77,9 +86,17 @@ extension Graph {
         let isEnabled: Bool?
         let password: SensitiveBytes?
         let mustChangePassword: Bool?
+        /// All of them; nil to leave them.
+        let identities: [ExternalIdentity]?
 
         init(_ request: Request) throws(VaultError) {
             struct Body: Decodable {
+                struct Identity: Decodable {
+                    let signInType: String?
+                    let issuer: String
+                    let issuerAssignedId: String
+                }
+
                 struct Profile: Decodable {
                     let password: String?
                     let forceChangePasswordNextSignIn: Bool?
@@ -90,6 +107,7 @@ extension Graph {
                 let mailNickname: String?
                 let accountEnabled: Bool?
                 let passwordProfile: Profile?
+                let identities: [Identity]?
             }
             id = request.parameter("id") ?? ""
             let body = try Body.fromJSON(request.body)
@@ -112,6 +130,20 @@ extension Graph {
             isEnabled = body.accountEnabled
             password = body.passwordProfile?.password.map { SensitiveBytes($0.utf8) }
             mustChangePassword = body.passwordProfile?.forceChangePasswordNextSignIn
+            identities = body.identities?.filter { $0.signInType != "userPrincipalName" }.map {
+                ExternalIdentity(issuer: $0.issuer, subject: $0.issuerAssignedId)
+            }
+            guard (identities?.count ?? 0) <= ExternalIdentity.most else {
+                throw .badParameter("A user has at most \(ExternalIdentity.most) identities.")
+            }
+            for identity in identities ?? [] {
+                guard identity.issuer.hasPrefix("https://"), (9...600).contains(identity.issuer.utf8.count),
+                    (1...600).contains(identity.subject.utf8.count)
+                else {
+                    throw .badParameter(
+                        "Property 'identities' has invalid value: each needs an https issuer and an issuerAssignedId.\r\n")
+                }
+            }
         }
     }
 
@@ -127,9 +159,13 @@ extension Graph {
             created: call.now, password: try await passwords.hash(password, for: name, waker: call.lane.waker),
             mustChangePassword: input.mustChangePassword ?? true)
         made.isEnabled = input.isEnabled ?? true
+        made.identities = input.identities ?? []
         let user = made
         call.concerns(objectID: "/strongroom/users/\(user.id)")
-        try await call.commit { transaction throws(VaultError) in try user.insert(in: transaction) }
+        try await call.commit { transaction throws(VaultError) in
+            try Self.requireFree(user, in: transaction)
+            try user.insert(in: transaction)
+        }
         directory.reloadUser(user.id, from: call.lane.reader, committed: user)
         return JSONOutput(status: 201) { write(user, to: &$0) }
     }
@@ -146,7 +182,11 @@ extension Graph {
             hash = try await passwords.hash(password, for: before.name, waker: call.lane.waker)
         }
         let newHash = hash
-        try await change(before.id, call) { user in
+        try await change(before.id, call) { user, transaction throws(VaultError) in
+            if let identities = input.identities {
+                user.identities = identities
+                try Self.requireFree(user, in: transaction)
+            }
             user.displayName = input.displayName ?? user.displayName
             user.mailNickname = input.mailNickname ?? user.mailNickname
             user.isEnabled = input.isEnabled ?? user.isEnabled
@@ -160,17 +200,28 @@ extension Graph {
     }
 
     func revokeUserSessions(_ input: ObjectInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        try await change(try user(input.id).id, call) { $0.tokenGeneration += 1 }
+        try await change(try user(input.id).id, call) { user, _ in user.tokenGeneration += 1 }
         return JSONOutput { $0.member("value", true) }
     }
 
-    private func change(_ id: GUID, _ call: Call, _ change: @escaping @Sendable (inout User) -> Void)
-        async throws(VaultError)
-    {
+    /// An identity at another issuer stands for one person.
+    private static func requireFree(_ user: User, in transaction: Transaction) throws(VaultError) {
+        guard !user.identities.isEmpty else { return }
+        for other in try UserTable.all(in: transaction) where other.id != user.id {
+            for identity in user.identities where other.identities.contains(where: { $0.isSame(as: identity) }) {
+                throw VaultError(.conflict, "The identity '\(identity.subject.prefix(128))' is another user's.")
+            }
+        }
+    }
+
+    private func change(
+        _ id: GUID, _ call: Call,
+        _ change: @escaping @Sendable (inout User, Transaction) throws(VaultError) -> Void
+    ) async throws(VaultError) {
         call.concerns(objectID: "/strongroom/users/\(id)")
         let changed = try await call.commit { transaction throws(VaultError) -> User in
             guard var user = try UserTable.user(id, in: transaction) else { throw Self.absent("user", id.description) }
-            change(&user)
+            try change(&user, transaction)
             try UserTable.put(user, in: transaction)
             return user
         }

@@ -114,10 +114,11 @@ package final class House: Sendable {
             let generation = WorkPool(name: "key-generation", threads: 2, capacity: 64, niceness: 10)
             self.generation = generation
             let software = try OpenSSLProvider(engine)
+            let issuers = TrustedIssuers(configuration.federation, software: software, fetch: Self.fetch)
             let login = try Login(
                 authority: authority, keys: signingKeys, clients: clients, directory: directory, pool: pool,
                 engine: engine, provider: software,
-                issuers: TrustedIssuers(configuration.federation, software: software, fetch: Self.fetch),
+                issuers: issuers,
                 operationKey: operationKey, log: world.log)
             let tokenName = configuration.token == nil ? instance.tenant : try await bootstrap.tokenName()
             let hardware = try configuration.token.map { token throws(CryptoError) in
@@ -184,7 +185,7 @@ package final class House: Sendable {
                 vaults: { vaults.vault($0, $1) }, committer: committer, clock: world.wall, log: world.log,
                 isStorageReadable: {
                     (try? $0.reader.keys(in: KeyRange(prefix: "barrier/kek"), limit: 1))?.isEmpty == false
-                })
+                }, externalTokens: Self.externalTokens(issuers, log: world.log))
             ownLane = try Self.lane(
                 store, keyring, nil, authority, signingKeys, directory, access, engine, DirectWaker())
             automation = try Automation(
@@ -263,6 +264,25 @@ package final class House: Sendable {
             }
             guard let last = page.last else { return usage }
             after = last
+        }
+    }
+
+    private static func externalTokens(_ issuers: TrustedIssuers, log: @escaping @Sendable (String) -> Void)
+        -> ExternalTokens
+    {
+        ExternalTokens(mayProve: { issuers.mayProve($0) }) { token, now in
+            let proven: TrustedIssuers.Proven
+            do throws(TrustedIssuers.Flaw) { proven = try await issuers.verify(token, now: now) } catch {
+                if case .keysUnreachable(let cause?) = error { log("federation: \(cause)") }
+                return nil
+            }
+            guard let claims = try? TrustedIssuers.Claims.fromJSON(proven.claims), let subject = claims.sub else {
+                return nil
+            }
+            return ExternalToken(
+                issuer: proven.issuer, subject: subject, audiences: claims.aud?.values ?? [],
+                notBefore: proven.notBefore ?? Timestamp(epochSeconds: 0), expires: proven.expires,
+                isMultiFactor: claims.amr?.contains("mfa") == true)
         }
     }
 

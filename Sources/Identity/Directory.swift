@@ -77,6 +77,31 @@ package final class Directory: Sendable {
 
     package var users: [User] { current.withLock { Array($0.users.values) } }
 
+    /// Whom a token of another issuer stands for on a resource: the application that has a federated credential for just that, or the person
+    /// who is known by it there. Nil when it is nobody, or more than one.
+    ///
+    /// - Parameter isAudience: whether an audience means the resource.
+    func holder(of token: ExternalToken, where isAudience: (String) -> Bool) -> Holder? {
+        let shown = token.audiences.filter(isAudience)
+        guard !shown.isEmpty else { return nil }
+        let identity = ExternalIdentity(issuer: token.issuer, subject: token.subject)
+        let found = current.withLock { state in
+            state.applications.values.filter { application in
+                application.federated.contains { credential in
+                    ExternalIdentity(issuer: credential.issuer, subject: credential.subject).isSame(as: identity)
+                        && credential.audiences.contains { audience in shown.contains { $0.isSame(as: audience) } }
+                }
+            }.map { Holder.application($0) }
+                + state.users.values.filter { $0.identities.contains { $0.isSame(as: identity) } }.map { .user($0) }
+        }
+        return found.count == 1 ? found[0] : nil
+    }
+
+    enum Holder: Sendable {
+        case application(Application)
+        case user(User)
+    }
+
     /// Takes one person anew from the store after a commit.
     package func reloadUser(_ id: GUID, from reader: any RecordReader, committed: User?) {
         current.withLock { state in

@@ -20,6 +20,8 @@ package final class TokenVerifier {
         let tokenGeneration: Int
         /// Its client acts on claims challenges.
         let understandsClaims: Bool
+        /// Nil for a token of ours.
+        var external: ExternalToken?
         var directoryVersion: UInt64
     }
 
@@ -66,6 +68,43 @@ package final class TokenVerifier {
         return try check(fresh, digest, for: resource, now: now)
     }
 
+    /// Takes a token of another issuer, whose signature was proven elsewhere, and remembers it as one of ours.
+    ///
+    /// - Throws: `.invalidToken` when it stands for nobody here.
+    package func adopt(
+        _ token: ExternalToken, authorization header: String, for resource: Authority.Resource, now: Timestamp
+    ) throws(VaultError) -> Principal {
+        guard let principal = principal(of: token, for: resource) else { throw Self.nobody }
+        var text = header
+        let start = 7 + header.utf8.dropFirst(7).prefix { $0 == 0x20 }.count
+        let digest = text.withUTF8 {
+            hasher.digest(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[start...]))
+        }
+        if verified.count >= Self.cacheCapacity { verified.removeAll(keepingCapacity: true) }
+        return try check(
+            Verified(
+                principal: principal, resource: resource, notBefore: token.notBefore, expires: token.expires,
+                tokenGeneration: 0, understandsClaims: false, external: token, directoryVersion: 0), digest,
+            for: resource, now: now)
+    }
+
+    private func principal(of token: ExternalToken, for resource: Authority.Resource) -> Principal? {
+        switch directory.holder(of: token, where: { authority.resource(ofAudience: $0) == resource }) {
+        case .application(let application) where application.isEnabled:
+            Principal(
+                kind: .application, objectID: application.objectID, applicationID: application.id,
+                tenant: authority.tenant, issuer: token.issuer)
+        case .user(let user) where user.isEnabled:
+            Principal(
+                kind: .user, objectID: user.id, applicationID: user.id, tenant: authority.tenant, issuer: token.issuer,
+                lacksMFA: !token.isMultiFactor)
+        default: nil
+        }
+    }
+
+    private static let nobody = invalid(
+        "Error validating token: 'The token of another issuer stands for nobody here, or not for this audience'.")
+
     /// What can change while a token is remembered: the clock, the host it is shown to, and its client.
     private func check(
         _ known: Verified, _ digest: SHA256Digest, for resource: Authority.Resource, now: Timestamp
@@ -100,6 +139,9 @@ package final class TokenVerifier {
     /// Whether whom a token is for is still there, enabled, and of the same generation.
     private func stands(_ known: Verified) -> Bool {
         let principal = known.principal
+        if let external = known.external {
+            return self.principal(of: external, for: known.resource)?.objectID == principal.objectID
+        }
         switch principal.kind {
         case .application:
             guard let client = directory.application(principal.applicationID) else { return false }

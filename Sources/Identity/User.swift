@@ -44,6 +44,8 @@ package struct User: Sendable {
     /// The password was chosen by somebody else.
     package var mustChangePassword: Bool
     package var authenticator: Authenticator?
+    /// Who the person is at other issuers: their tokens stand for the person.
+    package var identities: [ExternalIdentity] = []
     /// Stands in every token and session; one with an older number is refused. Moves with the password, the authenticator, and when all
     /// sessions are ended.
     package var tokenGeneration = 1
@@ -155,6 +157,8 @@ package enum UserTable {
         let secret: String?
         let lastStep: Int64?
         let tokenGeneration: Int
+        /// Absent for none.
+        let identities: [ExternalIdentity]?
     }
 
     private static func key(_ id: GUID) -> String { prefix + id.description }
@@ -190,7 +194,8 @@ package enum UserTable {
             hash: Base64.encode(user.password.hash), n: user.password.cost.n, r: user.password.cost.r,
             p: user.password.cost.p, mustChangePassword: user.mustChangePassword,
             secret: user.authenticator?.secret.withUnsafeBytes { Base64.encode($0) },
-            lastStep: user.authenticator?.lastStep, tokenGeneration: user.tokenGeneration)
+            lastStep: user.authenticator?.lastStep, tokenGeneration: user.tokenGeneration,
+            identities: user.identities.isEmpty ? nil : user.identities)
         guard let bytes = try? JSONEncoder().encode(record) else { throw .internal("a user could not be encoded") }
         try transaction.put(Array(bytes), at: key(user.id), in: .system)
         try transaction.put(Array(user.id.description.utf8), at: key(user.name), in: .system)
@@ -212,6 +217,7 @@ package enum UserTable {
             mustChangePassword: record.mustChangePassword)
         user.isEnabled = record.isEnabled
         user.tokenGeneration = record.tokenGeneration
+        user.identities = record.identities ?? []
         if let text = record.secret {
             guard let secret = Base64.decode(text), let step = record.lastStep else { throw .integrity(record: key) }
             user.authenticator = Authenticator(secret: SensitiveBytes(secret), lastStep: step)

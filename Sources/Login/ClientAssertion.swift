@@ -2,6 +2,7 @@ import Cryptography
 import Domain
 import Identity
 import ProviderOpenSSL
+import WebTokens
 
 /// A token by which a client proves that it holds the key of one of its certificates (RFC 7523 §2.2).
 ///
@@ -52,25 +53,11 @@ struct ClientAssertion: Sendable {
     private struct Claims: Decodable {
         let iss: String
         let sub: String
-        let aud: Audience
+        let aud: TrustedIssuers.Audience
         let jti: String
         /// Clients write fractions of seconds.
         let exp: Double
         let nbf: Double?
-    }
-
-    /// One, or several (RFC 7519 §4.1.3).
-    struct Audience: Decodable {
-        let values: [String]
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if let one = try? container.decode(String.self) {
-                values = [one]
-            } else {
-                values = try container.decode([String].self)
-            }
-        }
     }
 
     /// - Parameters:

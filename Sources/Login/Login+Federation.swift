@@ -6,8 +6,6 @@ import WebTokens
 extension Login {
     private struct Claims: Decodable {
         let iss: String
-        let sub: String?
-        let aud: ClientAssertion.Audience?
     }
 
     /// Whether an assertion says that it comes from an issuer which is not the client itself.
@@ -34,7 +32,7 @@ extension Login {
             if case .keysUnreachable(let cause?) = error { log("federation: \(cause)") }
             return .refused(Self.refusedFederated(error, call))
         }
-        guard let claims = try? Claims.fromJSON(proven.claims), let subject = claims.sub,
+        guard let claims = try? TrustedIssuers.Claims.fromJSON(proven.claims), let subject = claims.sub,
             let application = directory.application(id), application.isEnabled,
             let credential = application.federated.first(where: {
                 $0.issuer.isSame(as: proven.issuer) && $0.subject.isSame(as: subject)

@@ -17,6 +17,7 @@ package final class Dispatcher: Sendable {
     private let clock: @Sendable () -> Timestamp
     private let log: @Sendable (String) -> Void
     private let isStorageReadable: @Sendable (Lane) -> Bool
+    private let externalTokens: ExternalTokens
 
     /// - Parameters:
     ///   - suffix: of host names, without port.
@@ -25,8 +26,9 @@ package final class Dispatcher: Sendable {
         catalog: Catalog, authority: Authority, suffix: String, subscription: GUID,
         vaults: @escaping @Sendable (VaultName, Vault.Service) -> Vault?,
         committer: Committer, clock: @escaping @Sendable () -> Timestamp, log: @escaping @Sendable (String) -> Void,
-        isStorageReadable: @escaping @Sendable (Lane) -> Bool
+        isStorageReadable: @escaping @Sendable (Lane) -> Bool, externalTokens: ExternalTokens = .none
     ) {
+        self.externalTokens = externalTokens
         self.catalog = catalog
         self.authority = authority
         self.suffix = suffix
@@ -168,7 +170,10 @@ package final class Dispatcher: Sendable {
     package func isChallenged(_ request: Request, on lane: Lane) -> Bool {
         let host = lane.route(of: request.host, suffix: suffix)
         guard let resource = host.resource, !match(request, host).isOpen else { return false }
-        return (try? lane.tokens.principal(authorization: request.authorization, for: resource, now: clock())) == nil
+        if (try? lane.tokens.principal(authorization: request.authorization, for: resource, now: clock())) != nil {
+            return false
+        }
+        return externalTokens.candidate(request.authorization) == nil
     }
 
     package static let usualBodyLimit = 1 << 20
@@ -201,7 +206,7 @@ package final class Dispatcher: Sendable {
         var principal: Principal?
         if let resource = host.resource, !matched.isOpen {
             do throws(VaultError) {
-                principal = try lane.tokens.principal(authorization: request.authorization, for: resource, now: now)
+                principal = try await authenticate(request, for: resource, lane, now)
             } catch {
                 trail.event.operationName = "Authentication"
                 throw error
@@ -226,6 +231,24 @@ package final class Dispatcher: Sendable {
             vaults: vaults, trail: trail,
             committer: committer)
         return try await operation.respond(request, call)
+    }
+
+    private func authenticate(_ request: Request, for resource: Authority.Resource, _ lane: Lane, _ now: Timestamp)
+        async throws(VaultError) -> Principal
+    {
+        do throws(VaultError) {
+            return try lane.tokens.principal(authorization: request.authorization, for: resource, now: now)
+        } catch {
+            // Only what is none of ours.
+            guard case .invalidToken = error.code, let header = request.authorization,
+                let token = externalTokens.candidate(header)
+            else { throw error }
+            guard let proven = await externalTokens.prove(String(token), now) else {
+                throw VaultError(
+                    .invalidToken, "Error validating token: 'The token of another issuer does not hold'.")
+            }
+            return try lane.tokens.adopt(proven, authorization: header, for: resource, now: now)
+        }
     }
 
     private func admit(

@@ -35,6 +35,43 @@ package final class TrustedIssuers: Sendable {
         package let issuer: String
         /// JSON.
         package let claims: [UInt8]
+        package let expires: Timestamp
+        /// Nil for at once.
+        package let notBefore: Timestamp?
+    }
+
+    /// What a token says of whom it is about (RFC 7519 §4.1, RFC 8176).
+    package struct Claims: Decodable, Sendable {
+        package let sub: String?
+        package let aud: Audience?
+        package let amr: [String]?
+    }
+
+    /// One, or several (RFC 7519 §4.1.3).
+    package struct Audience: Decodable, Sendable {
+        package let values: [String]
+
+        package init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let one = try? container.decode(String.self) {
+                values = [one]
+            } else {
+                values = try container.decode([String].self)
+            }
+        }
+    }
+
+    private struct Issued: Decodable {
+        let iss: String
+    }
+
+    /// Whether a token says that it comes from one of the issuers; proves nothing.
+    package func mayProve(_ token: some StringProtocol) -> Bool {
+        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
+        guard !issuers.isEmpty, token.utf8.count <= Self.largestToken, parts.count == 3,
+            let payload = Base64.decodeURL(parts[1]), let issued = try? Issued.fromJSON(payload)
+        else { return false }
+        return isTrusted(issued.iss)
     }
 
     /// Fetches a document from an issuer: bounded in size and time, redirects not followed.
@@ -101,17 +138,19 @@ package final class TrustedIssuers: Sendable {
         let named = normal(times.iss)
         guard let issuer = issuers[named], issuer.name.isSame(as: named) else { throw .unknownIssuer }
         guard let end = Self.moment(times.exp), now < end + Self.skew else { throw .expired }
+        var notBefore: Timestamp?
         if let begin = times.nbf {
             guard let start = Self.moment(begin), now >= start - Self.skew else { throw .notYetValid }
+            notBefore = start
         }
         let key = try await key(header.kid, of: issuer, now: now)
         let digest = software.digest(Array("\(parts[0]).\(parts[1])".utf8), algorithm.hash)
         guard (try? key.verify(digest, signature: signature, algorithm.algorithm)) == true else { throw .notSigned }
-        return Proven(issuer: issuer.name, claims: payload)
+        return Proven(issuer: issuer.name, claims: payload, expires: end, notBefore: notBefore)
     }
 
     private static func moment(_ seconds: Double?) -> Timestamp? {
-        guard let seconds, seconds.isFinite, abs(seconds) < 1e12 else { return nil }
+        guard let seconds, seconds.isFinite, abs(seconds) < 9e9 else { return nil }
         return Timestamp(epochSeconds: Int64(seconds))
     }
 

@@ -8,7 +8,7 @@ struct UserCommand: AsyncParsableCommand {
         commandName: "user", abstract: "Create and look after people of a running server.",
         subcommands: [
             Create.self, List.self, Show.self, Disable.self, Enable.self, ResetPassword.self, ResetAuthenticator.self,
-            RemoveAuthenticator.self, RevokeSessions.self, Delete.self,
+            RemoveAuthenticator.self, RevokeSessions.self, SetIdentity.self, Delete.self,
         ])
 
     /// What the server tells of a person.
@@ -156,6 +156,39 @@ struct UserCommand: AsyncParsableCommand {
             commandName: "revoke-sessions", abstract: "Sign a person out everywhere.")
         @OptionGroup var change: Change
         func run() async throws { try await change.post("/revokeSessions") }
+    }
+
+    struct SetIdentity: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "set-identity",
+            abstract: "Let bearer tokens of another issuer stand for a person; without options, none do.",
+            discussion: "The issuer must be one that the server is configured to trust.")
+        @Argument(help: "The name or the id.") var user: String
+        @Option(help: "The issuer, as its tokens name it in 'iss'.") var issuer: String?
+        @Option(help: "The subject, as its tokens name it in 'sub'.") var subject: String?
+        @OptionGroup var connection: ConnectionOptions
+
+        func validate() throws {
+            guard (issuer == nil) == (subject == nil) else {
+                throw ValidationError("give both --issuer and --subject, or neither")
+            }
+        }
+
+        func run() async throws {
+            var body = JSONWriter()
+            body.object { body in
+                body.array("identities") { list in
+                    guard let issuer, let subject else { return }
+                    list.object { identity in
+                        identity.member("signInType", "federated")
+                        identity.member("issuer", issuer)
+                        identity.member("issuerAssignedId", subject)
+                    }
+                }
+            }
+            _ = try await connection.client().call(
+                graph: .PATCH, "/v1.0/users/" + ManagementClient.formEncoded(Array(user.utf8)), body: body.bytes)
+        }
     }
 
     struct Delete: AsyncParsableCommand {
