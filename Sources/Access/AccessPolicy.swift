@@ -68,7 +68,7 @@ package struct AccessPolicy: Sendable, Hashable, Codable {
 
 /// The access policies of a vault, ready for decisions.
 package struct AccessPolicies: Sendable {
-    private struct Held: Sendable {
+    struct Held: Sendable {
         let applicationID: GUID?
         let permissions: PermissionSet
     }
@@ -81,6 +81,8 @@ package struct AccessPolicies: Sendable {
                 Held(applicationID: policy.applicationID, permissions: policy.granted))
         }
     }
+
+    func held(by id: GUID) -> [Held] { byObject[id] ?? [] }
 
     func grant(_ permission: Permission, to principal: Principal) -> Grant? {
         func gives(_ id: GUID) -> Bool {

@@ -95,7 +95,8 @@ extension Graph {
                     && $0.audiences == credential.audiences
             }
             guard !isSame else {
-                throw VaultError(.conflict, "This issuer and subject stand for the application already, for this audience.")
+                throw VaultError(
+                    .conflict, "This issuer and subject stand for the application already, for this audience.")
             }
             application.federated.append(credential)
         }

@@ -141,7 +141,8 @@ extension Graph {
                     (1...600).contains(identity.subject.utf8.count)
                 else {
                     throw .badParameter(
-                        "Property 'identities' has invalid value: each needs an https issuer and an issuerAssignedId.\r\n")
+                        "Property 'identities' has invalid value: each needs an https issuer and an issuerAssignedId.\r\n"
+                    )
                 }
             }
         }

@@ -152,6 +152,7 @@ package final class House: Sendable {
                             try Self.usage(of: name, in: vault, try Self.reader(store, keyring))
                         }
                     }))
+            let described = CatalogBox()
             let management = Management(
                 authority: authority, subscription: instance.subscription, access: access, directory: directory,
                 keyring: keyring,
@@ -171,7 +172,8 @@ package final class House: Sendable {
                 audit: .init(
                     makeReader: { () throws(VaultError) in try Self.reader(store, keyring) },
                     witnessed: { () throws(VaultError) in try Self.witnessed(checkpointFile) },
-                    publicKey: try checkpointKey.publicKey()), kek: kek, sealByToken: hardware?.sealing)
+                    publicKey: try checkpointKey.publicKey()), catalog: described, kek: kek,
+                sealByToken: hardware?.sealing)
             catalog = Catalog(
                 secrets.operations + keys.operations + certificates.operations + authorities.operations
                     + acme.operations + notices.operations + login.operations + management.operations
@@ -179,6 +181,7 @@ package final class House: Sendable {
                         authority: authority, directory: directory,
                         passwords: PasswordWork(engine: engine, pool: pool)
                     ).operations)
+            described.fill(catalog)
             dispatcher = Dispatcher(
                 catalog: catalog, authority: authority, suffix: configuration.suffix,
                 subscription: instance.subscription,

@@ -28,6 +28,7 @@ package struct Management: Sendable {
     /// Signs the names of operations that go on after their answer.
     let operationKey: SensitiveBytes
     let audit: AuditAccess
+    let catalog: CatalogBox
     let kek: KEKHolder
     /// Wraps a key by the hardware security module; nil without one.
     let sealByToken: (@Sendable (SensitiveBytes) throws(CryptoError) -> [UInt8])?
@@ -63,7 +64,7 @@ package struct Management: Sendable {
         authority: Authority, subscription: GUID, access: AccessControl, directory: Directory, keyring: Keyring,
         backupKeys: BackupKeys, engine: CryptoEngine, pool: WorkPool, vaults: VaultTable,
         resourceGroups: ResourceGroupTable, hardware: Hardware, allowsPrivateAddresses: Bool,
-        operationKey: SensitiveBytes, audit: AuditAccess,
+        operationKey: SensitiveBytes, audit: AuditAccess, catalog: CatalogBox,
         kek: SensitiveBytes, sealByToken: (@Sendable (SensitiveBytes) throws(CryptoError) -> [UInt8])? = nil
     ) {
         self.authority = authority
@@ -81,6 +82,7 @@ package struct Management: Sendable {
         self.allowsPrivateAddresses = allowsPrivateAddresses
         self.operationKey = operationKey
         self.audit = audit
+        self.catalog = catalog
         self.kek = KEKHolder(kek)
         self.sealByToken = sealByToken
     }
@@ -89,7 +91,7 @@ package struct Management: Sendable {
         resourceOperations + resourceGroupOperations + vaultOperations + vaultLifecycleOperations
             + deletedVaultOperations + poolSettingsOperations + roleAssignmentOperations + roleDefinitionOperations
             + poolRoleOperations
-            + applicationOperations + userOperations + mfaDemandOperations
+            + applicationOperations + userOperations + mfaDemandOperations + explainOperations
             + auditOperations + keyOperations
     }
 

@@ -1,4 +1,4 @@
-import Domain
+package import Domain
 
 #if canImport(Glibc)
     import Glibc
@@ -115,7 +115,7 @@ extension Vault {
     /// Asked after the token and before any permission.
     ///
     /// - Throws: `.forbiddenByConnection` where public access is closed; `.forbiddenByFirewall` for an address that no rule allows.
-    func requireReachable(from peer: Peer, by principal: Principal?) throws(VaultError) {
+    package func requireReachable(from peer: Peer, by principal: Principal?) throws(VaultError) {
         let caller = principal.map { "Caller: \($0.callerText)\r\n" } ?? ""
         let place = "Vault: \(name);location=\(location)"
         guard isPublic else {

@@ -67,7 +67,7 @@ package final class Vault: Sendable {
     }
 
     /// Whether it may not be reached from everywhere.
-    var isRestricted: Bool { !isPublic || network != nil }
+    package var isRestricted: Bool { !isPublic || network != nil }
 
     /// Whose data keys seal its records.
     package var sealDomain: SealDomain {

@@ -2,11 +2,11 @@ import ArgumentParser
 import Domain
 import NIOHTTP1
 
-/// What is demanded of people beside their roles.
+/// Why somebody may do something, and what is demanded of people beside their roles.
 struct AccessCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "access", abstract: "Say where people need a second factor.",
-        subcommands: [RequireMFA.self, ShowMFA.self])
+        commandName: "access", abstract: "Explain who may do what, and say where people need a second factor.",
+        subcommands: [Explain.self, RequireMFA.self, ShowMFA.self])
 
     struct Demands: Decodable {
         struct Role: Decodable {
@@ -75,6 +75,68 @@ struct AccessCommand: AsyncParsableCommand {
 
         func run() async throws {
             try Demands.print(try await connection.client().call(.GET, AccessCommand.path), output)
+        }
+    }
+
+    struct Explain: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Say why somebody may do something, or may not, step by step; exits 1 when they may not.")
+        @Option(help: "An object id, an appId, or the name of a person.") var assignee: String
+        @Option(help: "An operation, such as SecretGet; see 'strongroom operations'.") var operation: String
+        @Option(help: "The scope: a vault, one object in it, a pool, a resource group or the subscription.") var scope:
+            String
+        @Option(help: "The address that the call comes from.") var address: String?
+        @Flag(help: "As if the person had signed in with a second factor.") var mfa = false
+        @Option(help: "text or json.") var output = OutputFormat.text
+        @OptionGroup var connection: ConnectionOptions
+
+        private struct Answer: Decodable {
+            struct Step: Decodable {
+                let step: String
+                let passed: Bool?
+                let detail: String
+            }
+
+            struct Assignment: Decodable {
+                let roleName: String
+                let scope: String
+                let reachesScope: Bool
+                let includesPermission: Bool
+                let grants: Bool
+            }
+
+            let allowed: Bool
+            let steps: [Step]
+            let assignments: [Assignment]
+        }
+
+        func run() async throws {
+            var query = [
+                ("principal", assignee), ("operation", operation), ("scope", scope), ("mfa", mfa ? "true" : "false"),
+            ]
+            if let address { query.append(("address", address)) }
+            let text = query.map { "\($0.0)=\(ManagementClient.formEncoded(Array($0.1.utf8)))" }.joined(separator: "&")
+            let bytes = try await connection.client().call(.GET, "/strongroom/access/explanation?" + text)
+            let answer = try Answer.fromJSON(bytes)
+            if output == .json {
+                Terminal.print(String(decoding: bytes, as: UTF8.self))
+            } else {
+                for step in answer.steps {
+                    let mark = step.passed.map { $0 ? "yes" : "NO " } ?? "   "
+                    Terminal.print("\(mark)  \(step.step): \(step.detail)")
+                }
+                for one in answer.assignments {
+                    let why =
+                        one.grants
+                        ? "grants it"
+                        : !one.reachesScope
+                            ? "does not reach the scope"
+                            : !one.includesPermission ? "does not hold it" : "asks for more"
+                    Terminal.print("     - \(one.roleName) at \(one.scope): \(why)")
+                }
+                Terminal.print(answer.allowed ? "allowed" : "denied")
+            }
+            guard answer.allowed else { throw ExitCode(1) }
         }
     }
 }

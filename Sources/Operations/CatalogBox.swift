@@ -1,0 +1,16 @@
+import Synchronization
+
+/// The catalog for those of its operations that tell of others: filled in once it stands.
+package final class CatalogBox: Sendable {
+    private let catalog = Mutex<Catalog?>(nil)
+
+    package init() {}
+
+    package func fill(_ made: Catalog) { catalog.withLock { $0 = made } }
+
+    package func operation(named name: String) -> (any AnyOperation)? {
+        catalog.withLock { catalog in
+            catalog?.operations.first { $0.name.lowercased() == name.lowercased() && $0.method != nil }
+        }
+    }
+}
