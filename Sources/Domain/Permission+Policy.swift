@@ -90,7 +90,9 @@ extension Permission {
             .deletedPoolsPurge,
             .resourceGroupsWrite, .resourceGroupsDelete, .roleAssignmentsRead, .roleAssignmentsWrite,
             .roleAssignmentsDelete, .applicationsRead, .applicationsWrite, .applicationsDelete, .usersRead,
-            .usersWrite, .usersDelete, .auditRead,
+            .usersWrite, .usersDelete, .diagnosticsRead, .diagnosticsWrite, .diagnosticsDelete, .policyDefinitionsRead,
+            .policyDefinitionsWrite, .policyDefinitionsDelete, .policyAssignmentsRead, .policyAssignmentsWrite,
+            .policyAssignmentsDelete, .auditRead,
             .barrierRotate, .backupKeysExport, .backupKeysImport:
             []
         }

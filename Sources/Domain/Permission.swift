@@ -24,6 +24,9 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     case localAssignmentsRead, localAssignmentsWrite, localAssignmentsDelete, localDefinitionsRead
     case applicationsRead, applicationsWrite, applicationsDelete
     case usersRead, usersWrite, usersDelete
+    case diagnosticsRead, diagnosticsWrite, diagnosticsDelete
+    case policyDefinitionsRead, policyDefinitionsWrite, policyDefinitionsDelete
+    case policyAssignmentsRead, policyAssignmentsWrite, policyAssignmentsDelete
     case auditRead, barrierRotate, backupKeysExport, backupKeysImport
 
     /// The action as role definitions spell it.
@@ -112,6 +115,15 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .usersRead: "Strongroom/users/read"
         case .usersWrite: "Strongroom/users/write"
         case .usersDelete: "Strongroom/users/delete"
+        case .diagnosticsRead: "Microsoft.Insights/diagnosticSettings/read"
+        case .diagnosticsWrite: "Microsoft.Insights/diagnosticSettings/write"
+        case .diagnosticsDelete: "Microsoft.Insights/diagnosticSettings/delete"
+        case .policyDefinitionsRead: "Microsoft.Authorization/policyDefinitions/read"
+        case .policyDefinitionsWrite: "Microsoft.Authorization/policyDefinitions/write"
+        case .policyDefinitionsDelete: "Microsoft.Authorization/policyDefinitions/delete"
+        case .policyAssignmentsRead: "Microsoft.Authorization/policyAssignments/read"
+        case .policyAssignmentsWrite: "Microsoft.Authorization/policyAssignments/write"
+        case .policyAssignmentsDelete: "Microsoft.Authorization/policyAssignments/delete"
         case .auditRead: "Strongroom/audit/read"
         case .barrierRotate: "Strongroom/barrier/rotate/action"
         case .backupKeysExport: "Strongroom/backupKeys/export/action"
@@ -170,7 +182,9 @@ package enum Permission: UInt8, CaseIterable, Sendable {
             .poolsRead, .poolsWrite, .poolsDelete, .deletedPoolsRead, .deletedPoolsPurge, .resourceGroupsWrite,
             .resourceGroupsDelete, .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete,
             .roleDefinitionsWrite, .roleDefinitionsDelete, .applicationsRead, .applicationsWrite, .applicationsDelete,
-            .usersRead, .usersWrite, .usersDelete, .auditRead, .barrierRotate, .backupKeysExport,
+            .usersRead, .usersWrite, .usersDelete, .diagnosticsRead, .diagnosticsWrite, .diagnosticsDelete,
+            .policyDefinitionsRead, .policyDefinitionsWrite, .policyDefinitionsDelete, .policyAssignmentsRead,
+            .policyAssignmentsWrite, .policyAssignmentsDelete, .auditRead, .barrierRotate, .backupKeysExport,
             .backupKeysImport:
             false
         case .secretsGet, .secretsReadMetadata, .secretsReadDeleted, .secretsSet, .secretsUpdate, .secretsDelete,

@@ -208,6 +208,7 @@ extension Management {
         // Read while it can be: afterwards nobody knows which objects of the token were this vault's.
         let inToken = try hardware.versions(entry.vault, call.lane.reader)
         let (kek, engine, now, domain) = (kek.current, engine, call.now, entry.vault.sealDomain)
+        let scope = entry.vault.scopes.vault
         let (keys, settings) = try await call.commit {
             transaction throws(VaultError) -> (Keys, VaultTable.Settings) in
             guard var settings = try VaultTable.settings(name, in: transaction), settings.deleted != nil,
@@ -216,6 +217,7 @@ extension Management {
             try Self.purgeDuty(name, settings)?.cancel(in: transaction)
             (settings.purge, settings.purgeBegan) = (id, now)
             try VaultTable.put(settings, in: transaction)
+            try ExtensionTable.removeAll(at: scope, in: transaction)
             if !inToken.isEmpty {
                 try transaction.put(inToken.flatMap { $0 }, at: Self.tokenObjects(name), in: .system)
             }

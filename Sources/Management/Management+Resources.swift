@@ -44,11 +44,16 @@ extension Management {
         let filter: ResourceFilter
 
         init(_ request: Request) throws(VaultError) {
+            try self.init(request, filter: request.query.value("$filter") ?? "")
+        }
+
+        /// - Parameter text: in place of the request's, which has words of its own.
+        init(_ request: Request, filter text: String) throws(VaultError) {
             try Management.requireVersion(request)
             subscription = request.parameter("subscription")
             group = request.parameter("group")
             provider = request.parameter("provider")
-            filter = try ResourceFilter(request.query.value("$filter") ?? "")
+            filter = try ResourceFilter(text)
         }
     }
 

@@ -37,6 +37,7 @@ extension Management {
         var text = "/subscriptions/\(request.parameter("subscription") ?? "")"
         if let group = request.parameter("group") { text += "/resourceGroups/\(group)" }
         if let vault = request.parameter("vault") { text += "/providers/Microsoft.KeyVault/vaults/\(vault)" }
+        if let pool = request.parameter("pool") { text += "/providers/Microsoft.KeyVault/managedHSMs/\(pool)" }
         if let collection = request.parameter("collection"), let object = request.parameter("object") {
             text += "/\(collection)/\(object)"
         }

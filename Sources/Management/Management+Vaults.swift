@@ -85,7 +85,7 @@ extension Management {
         }
     }
 
-    private func find(_ service: Vault.Service, _ input: NamedResource) throws(VaultError) -> Vault {
+    func find(_ service: Vault.Service, _ input: NamedResource) throws(VaultError) -> Vault {
         try requireOwn(input.place)
         let group = input.place.group ?? ""
         guard let name = VaultName(input.name), let vault = vaults.vault(name, service),

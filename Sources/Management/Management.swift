@@ -91,7 +91,8 @@ package struct Management: Sendable {
         resourceOperations + resourceGroupOperations + vaultOperations + vaultLifecycleOperations
             + deletedVaultOperations + poolSettingsOperations + roleAssignmentOperations + roleDefinitionOperations
             + poolRoleOperations
-            + applicationOperations + userOperations + mfaDemandOperations + explainOperations
+            + applicationOperations + userOperations + mfaDemandOperations + explainOperations + diagnosticOperations
+            + policyOperations
             + auditOperations + keyOperations
     }
 

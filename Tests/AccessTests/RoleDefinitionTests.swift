@@ -85,13 +85,14 @@ struct RoleDefinitionTests {
 
     private static let reading: [Permission] = [
         .vaultsRead, .deletedVaultsRead, .deletedVaultGet, .poolsRead, .deletedPoolsRead, .roleAssignmentsRead,
-        .applicationsRead, .usersRead, .auditRead,
+        .applicationsRead, .usersRead, .diagnosticsRead, .policyDefinitionsRead, .policyAssignmentsRead, .auditRead,
     ]
 
     /// What makes, changes and removes resources.
     private static let managing: [Permission] = [
         .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .deletedVaultsPurge, .poolsWrite, .poolsDelete,
         .deletedPoolsPurge, .resourceGroupsWrite, .resourceGroupsDelete, .barrierRotate,
+        .diagnosticsWrite, .diagnosticsDelete,
     ]
 
     @Test(
@@ -103,6 +104,8 @@ struct RoleDefinitionTests {
                 reading + [
                     .roleAssignmentsWrite, .roleAssignmentsDelete, .roleDefinitionsWrite, .roleDefinitionsDelete,
                     .applicationsWrite, .applicationsDelete, .usersWrite, .usersDelete,
+                    .policyDefinitionsWrite, .policyDefinitionsDelete, .policyAssignmentsWrite,
+                    .policyAssignmentsDelete,
                 ]
             ),
             ("Contributor", reading.filter { $0 != .applicationsRead && $0 != .usersRead } + managing),
