@@ -214,7 +214,11 @@ package final class AccessDecider {
         object: (name: ObjectName, collection: String)?, isOnAllKeys: Bool = false
     ) -> Grant? {
         refresh()
-        if principal.lacksMFA, assignments.demandsMFA(at: Self.key(of: object, in: chain)) { return nil }
+        if principal.lacksMFA {
+            let isOnKeys = chain.isPool && (isOnAllKeys || permission.concernsPoolKeys)
+            let key = isOnKeys && object == nil ? chain.vault.key + "/keys" : Self.key(of: object, in: chain)
+            if assignments.demandsMFA(at: key) { return nil }
+        }
         if let policies = chain.policies { return policies.grant(permission, to: principal) }
         let question = Question(
             principal: principal.objectID, groups: principal.groups, vault: chain.vault.key)

@@ -6,8 +6,8 @@ import Operations
 import Store
 
 extension Login {
-    /// A token for a client that proves who it is by the key of a certificate. Each assertion serves once.
-    func token(_ input: TokenRequest, byAssertion text: String, _ call: Call) async throws(VaultError) -> JSONAnswer {
+    /// Proof by the key of a certificate. Each assertion serves once: it is written down as used where what it gives is written down.
+    func proof(of input: TokenRequest, byAssertion text: String, _ call: Call) throws(VaultError) -> ClientProof {
         let assertion: ClientAssertion
         let application: Application
         do throws(ClientAssertion.Flaw) {
@@ -19,27 +19,15 @@ extension Login {
             }
             application = known
             try assertion.prove(by: known, provider, at: call.now)
-        } catch { return Self.refused(error, call) }
-        authenticated(application, call)
-        guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
-            return unknownResource(input, call)
-        }
-        let token = try await sign(.application(application), audience, input.claims, call)
-        let used = try UsedAssertion(assertion, engine)
-        let now = call.now
-        do throws(VaultError) {
-            try await call.commit { transaction throws(VaultError) in
-                try UsedAssertion.forgetEnded(at: now, in: transaction)
-                try used.use(in: transaction)
-            }
-        } catch {
-            // Nothing was written, and the record of the call says that it was refused.
-            guard case .conflict = error.code else { throw error }
-            return Self.oauthError(
-                401, "invalid_client", 700_027,
-                "The client assertion was used before. Make a new one for each request.", call)
-        }
-        return answer(input, audience, token, call)
+        } catch { return .refused(Self.refused(error, call)) }
+        return .proven(application, try UsedAssertion(assertion, engine))
+    }
+
+    /// The answer when two requests showed one assertion; nothing was written, and the record of the call says that it was refused.
+    static func usedBefore(_ call: Call) -> JSONAnswer {
+        oauthError(
+            401, "invalid_client", 700_027, "The client assertion was used before. Make a new one for each request.",
+            call)
     }
 
     /// What clients call this server in `aud`: the token endpoints, and the issuers.
@@ -75,7 +63,7 @@ extension Login {
     // MARK: Used once
 
     /// Which assertions were used: by client and identifier, and by the time at which each is forgotten.
-    private struct UsedAssertion: Sendable {
+    struct UsedAssertion: Sendable {
         private static let prefix = "identity/assertion-used/"
         private static let endPrefix = "identity/assertion-end/"
         /// Skew, and a clock that is set back.
@@ -92,7 +80,8 @@ extension Login {
         }
 
         /// - Throws: `.conflict` when it was used before.
-        func use(in transaction: Transaction) throws(VaultError) {
+        func use(at now: Timestamp, in transaction: Transaction) throws(VaultError) {
+            try Self.forgetEnded(at: now, in: transaction)
             guard try transaction.record(at: Self.prefix + digest) == nil else {
                 throw VaultError(.conflict, "The client assertion was used before.")
             }
@@ -101,7 +90,7 @@ extension Login {
         }
 
         /// A few with each new one: they cannot gather.
-        static func forgetEnded(at now: Timestamp, in transaction: Transaction) throws(VaultError) {
+        private static func forgetEnded(at now: Timestamp, in transaction: Transaction) throws(VaultError) {
             let range = KeyRange(from: endPrefix, to: key(now))
             for entry in try transaction.records(in: range, limit: 4) {
                 if let digest = entry.key.split(separator: "/").last { try transaction.remove(prefix + digest) }

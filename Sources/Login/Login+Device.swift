@@ -81,7 +81,7 @@ extension Login {
     static func unknownClient(_ id: String, _ call: Call) -> JSONAnswer {
         oauthError(
             400, "unauthorized_client", 700_016,
-            "Application with identifier '\(id.prefix(64))' was not found in the directory, or people cannot sign in to it.",
+            "Application with identifier '\(GUID(id)?.description ?? "")' was not found in the directory, or people cannot sign in to it.",
             call)
     }
 

@@ -32,7 +32,10 @@ extension Login {
             if case .keysUnreachable(let cause?) = error { log("federation: \(cause)") }
             return .refused(Self.refusedFederated(error, call))
         }
-        guard let claims = try? TrustedIssuers.Claims.fromJSON(proven.claims), let subject = claims.sub,
+        guard let claims = try? TrustedIssuers.Claims.fromJSON(proven.claims) else {
+            return .refused(Self.refusedFederated(.malformed, call))
+        }
+        guard let subject = claims.sub,
             let application = directory.application(id), application.isEnabled,
             let credential = application.federated.first(where: {
                 $0.issuer.isSame(as: proven.issuer) && $0.subject.isSame(as: subject)
@@ -57,7 +60,7 @@ extension Login {
                         + credential.audiences.map { "'\($0.prefix(128))'" }.joined(separator: ", ") + ".", call))
         }
         authenticated(application, call)
-        return .proven(application)
+        return .proven(application, nil)
     }
 
     private static func refusedFederated(_ flaw: TrustedIssuers.Flaw, _ call: Call) -> JSONAnswer {

@@ -20,6 +20,7 @@ extension Login {
         guard let client = GUID(input.clientID).flatMap({ SignInClient($0, in: directory) }) else {
             return Self.unknownClient(input.clientID, call)
         }
+        var used: UsedAssertion?
         if client.isPublic {
             guard input.secret == nil, input.assertion == nil else {
                 return Self.oauthError(
@@ -30,13 +31,15 @@ extension Login {
         } else {
             switch try await proof(of: input, call) {
             case .refused(let answer): return answer
-            case .proven: break
+            case .proven(let application, let assertion):
+                guard application.id == client.id else { return Self.unknownClient(input.clientID, call) }
+                used = assertion
             }
         }
         switch input.grantType {
-        case "authorization_code": return try await token(input, byCode: input.code ?? "", client, call)
-        case "refresh_token": return try await token(input, byRefresh: input.refreshToken ?? "", client, call)
-        default: return try await token(input, byDevice: input.deviceCode ?? "", client, call)
+        case "authorization_code": return try await token(input, byCode: input.code ?? "", client, used, call)
+        case "refresh_token": return try await token(input, byRefresh: input.refreshToken ?? "", client, used, call)
+        default: return try await token(input, byDevice: input.deviceCode ?? "", client, used, call)
         }
     }
 
@@ -46,7 +49,9 @@ extension Login {
 
     // MARK: By an authorization code
 
-    private func token(_ input: TokenRequest, byCode text: String, _ client: SignInClient, _ call: Call)
+    private func token(
+        _ input: TokenRequest, byCode text: String, _ client: SignInClient, _ used: UsedAssertion?, _ call: Call
+    )
         async throws(VaultError) -> JSONAnswer
     {
         guard let handle = Handle(text, engine: engine), call.now < handle.expires,
@@ -64,7 +69,7 @@ extension Login {
                 501_481, "The code_verifier does not match the code_challenge of the request.", call)
         }
         guard let granted = granted(code.signIn, code.scope, nonce: code.nonce) else { return Self.signedOut(call) }
-        return try await answer(input, granted, call) { session, transaction throws(VaultError) in
+        return try await answer(input, granted, used, call) { session, transaction throws(VaultError) in
             guard var code = try SignInTable.code(handle, in: transaction) else { return .gone }
             if let earlier = code.session {
                 try SignInTable.removeSession(earlier, in: transaction)
@@ -90,7 +95,9 @@ extension Login {
 
     // MARK: By the code of a device
 
-    private func token(_ input: TokenRequest, byDevice text: String, _ client: SignInClient, _ call: Call)
+    private func token(
+        _ input: TokenRequest, byDevice text: String, _ client: SignInClient, _ used: UsedAssertion?, _ call: Call
+    )
         async throws(VaultError) -> JSONAnswer
     {
         guard let handle = Handle(text, engine: engine) else {
@@ -115,7 +122,7 @@ extension Login {
             return Self.oauthError(400, "authorization_declined", 65_004, "The person declined to sign in.", call)
         case .granted(let signIn):
             guard let granted = granted(signIn, device.scope) else { return Self.signedOut(call) }
-            return try await answer(input, granted, call) { _, transaction throws(VaultError) in
+            return try await answer(input, granted, used, call) { _, transaction throws(VaultError) in
                 guard try SignInTable.device(handle, in: transaction) != nil else { return .gone }
                 try SignInTable.remove(device, at: handle, in: transaction)
                 return .fresh
@@ -127,7 +134,9 @@ extension Login {
 
     // MARK: By a refresh token
 
-    private func token(_ input: TokenRequest, byRefresh text: String, _ client: SignInClient, _ call: Call)
+    private func token(
+        _ input: TokenRequest, byRefresh text: String, _ client: SignInClient, _ used: UsedAssertion?, _ call: Call
+    )
         async throws(VaultError) -> JSONAnswer
     {
         guard let (id, number) = refreshTokens.read(text) else {
@@ -147,7 +156,7 @@ extension Login {
                 call)
         }
         let now = call.now
-        return try await answer(input, granted, call, session) { _, transaction throws(VaultError) in
+        return try await answer(input, granted, used, call, session) { _, transaction throws(VaultError) in
             guard var session = try SignInTable.session(id, in: transaction) else { return .gone }
             if session.number == number {
                 session.number += 1
@@ -188,7 +197,7 @@ extension Login {
     ///   - session: that goes on; nil to begin one.
     ///   - keep: writes down what was used; everything is durable before the tokens go out.
     private func answer(
-        _ input: TokenRequest, _ granted: Granted, _ call: Call, _ standing: Session? = nil,
+        _ input: TokenRequest, _ granted: Granted, _ used: UsedAssertion?, _ call: Call, _ standing: Session? = nil,
         _ keep: @escaping @Sendable (Session, Transaction) throws(VaultError) -> Kept, refused: () -> JSONAnswer
     ) async throws(VaultError) -> JSONAnswer {
         let (user, signIn) = (granted.user, granted.signIn)
@@ -210,13 +219,20 @@ extension Login {
             } : nil
         let begins = standing == nil && (first.wantsRefresh || input.scopes.wantsRefresh)
         let session = standing ?? Session(id: call.lane.newGUID(), signIn: signIn, scope: granted.scope)
-        let kept = try await call.commit { transaction throws(VaultError) -> Kept in
-            let kept = try keep(session, transaction)
-            if case .fresh = kept, begins {
-                try SignInTable.put(session, in: transaction)
-                try Self.expiry(of: session).schedule(in: transaction)
+        let kept: Kept
+        do throws(VaultError) {
+            kept = try await call.commit { transaction throws(VaultError) -> Kept in
+                try used?.use(at: now, in: transaction)
+                let kept = try keep(session, transaction)
+                if case .fresh = kept, begins {
+                    try SignInTable.put(session, in: transaction)
+                    try Self.expiry(of: session).schedule(in: transaction)
+                }
+                return kept
             }
-            return kept
+        } catch {
+            guard case .conflict = error.code else { throw error }
+            return Self.usedBefore(call)
         }
         let number: Int64?
         switch kept {

@@ -84,34 +84,55 @@ extension Login {
             return try await tokenForPerson(input, call)
         case "client_credentials":
             guard GUID(input.tenant) == authority.tenant else { return Self.unknownTenant(input.tenant, call) }
-            if let assertion = input.assertion, !isFederated(assertion) {
-                return try await token(input, byAssertion: assertion, call)
-            }
             switch try await proof(of: input, call) {
             case .refused(let answer): return answer
-            case .proven(let application):
-                guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
-                    return unknownResource(input, call)
-                }
-                return answer(
-                    input, audience, try await sign(.application(application), audience, input.claims, call), call)
+            case .proven(let application, let used): return try await token(input, for: application, used, call)
             }
         default:
             return Self.oauthError(
                 400, "unsupported_grant_type", 70_003,
-                "The app requested an unsupported grant type '\(input.grantType.prefix(64))'.", call)
+                "The app requested an unsupported grant type"
+                    + (input.grantType.utf8.allSatisfy { $0.isASCIILetter || "_:-".utf8.contains($0) }
+                        ? " '\(input.grantType.prefix(64))'." : "."),
+                call)
         }
+    }
+
+    /// Client credentials (RFC 6749 §4.4).
+    private func token(_ input: TokenRequest, for application: Application, _ used: UsedAssertion?, _ call: Call)
+        async throws(VaultError) -> JSONAnswer
+    {
+        authenticated(application, call)
+        guard let audience = input.audience, authority.resource(ofAudience: audience) != nil else {
+            return unknownResource(input, call)
+        }
+        let token = try await sign(.application(application), audience, input.claims, call)
+        if let used {
+            let now = call.now
+            do throws(VaultError) {
+                try await call.commit { transaction throws(VaultError) in try used.use(at: now, in: transaction) }
+            } catch {
+                guard case .conflict = error.code else { throw error }
+                return Self.usedBefore(call)
+            }
+        }
+        return answer(input, audience, token, call)
     }
 
     /// Whether a client is who it says.
     enum ClientProof: Sendable {
-        case proven(Application)
+        /// By an assertion that is to be written down as used, or otherwise.
+        case proven(Application, UsedAssertion?)
         case refused(JSONAnswer)
     }
 
-    /// Proof by a secret, or by the token of another issuer.
+    /// Proof by a secret, by a certificate's key, or by the token of another issuer.
     func proof(of input: TokenRequest, _ call: Call) async throws(VaultError) -> ClientProof {
-        if let assertion = input.assertion { return try await proof(of: input, byFederated: assertion, call) }
+        if let assertion = input.assertion {
+            return isFederated(assertion)
+                ? try await proof(of: input, byFederated: assertion, call)
+                : try proof(of: input, byAssertion: assertion, call)
+        }
         guard !input.clientID.isEmpty else {
             return .refused(
                 Self.oauthError(
@@ -148,7 +169,7 @@ extension Login {
             throw VaultError(.throttled, "Too many token requests are waiting. Try again later.")
         }
         authenticated(application, call)
-        return .proven(application)
+        return .proven(application, nil)
     }
 
     func authenticated(_ application: Application, _ call: Call) {

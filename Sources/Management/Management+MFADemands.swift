@@ -5,6 +5,7 @@ import Operations
 
 /// Which roles and scopes ask people for a second factor; replaced as a whole.
 extension Management {
+    /// Set by who may write role definitions: those who may only assign some roles must not lift what others demand.
     var mfaDemandOperations: [any AnyOperation] {
         func anywhere(_ permission: Permission) -> Requirement { .atScope(permission) { _ in nil } }
         return [
@@ -13,7 +14,7 @@ extension Management {
                 requires: anywhere(.roleAssignmentsRead), run: getDemands),
             Operation(
                 "MFADemandsSet", .put, on: .management, "/strongroom/mfaDemands",
-                requires: anywhere(.roleAssignmentsWrite), run: setDemands),
+                requires: anywhere(.roleDefinitionsWrite), run: setDemands),
         ]
     }
 
