@@ -17,7 +17,7 @@ packages=(libsqlite3-dev libssl-dev libp11-kit-dev softhsm2 libnss-myhostname pk
 case "$purpose" in
 build) ;;
 # opensc has pkcs11-tool, which looks into the token from outside; pebble is an ACME authority; nginx and curl use what is issued.
-test) packages+=(python3-venv opensc pebble nginx curl) ;;
+test) packages+=(python3-venv opensc pebble nginx curl chromium) ;;
 bench) packages+=(python3 wrk nginx sqlite3 gcc libc6-dev) ;;
 *) fail "unknown purpose '$purpose'; use no argument, 'test' or 'bench'" ;;
 esac

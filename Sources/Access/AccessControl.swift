@@ -80,7 +80,7 @@ package final class AccessControl: Sendable {
             var roles = index.customRoles
             roles[id] = stored
             index = Assignments(
-                Array(index.byID.values), customRoles: Array(roles.values), demands: index.demands)
+                index.byID.values, customRoles: Array(roles.values), demands: index.demands)
         }
         generation.add(1, ordering: .releasing)
     }
@@ -95,7 +95,7 @@ package final class AccessControl: Sendable {
             var stored = committed
             do { stored = try MFADemands.stored(in: reader) } catch {}
             index = Assignments(
-                Array(index.byID.values), customRoles: Array(index.customRoles.values), demands: stored)
+                index.byID.values, customRoles: Array(index.customRoles.values), demands: stored)
         }
         generation.add(1, ordering: .releasing)
     }
@@ -117,7 +117,16 @@ package final class AccessControl: Sendable {
         generation.add(1, ordering: .releasing)
     }
 
-    package var all: [RoleAssignment] { current.withLock { Array($0.byID.values) } }
+    /// Whether a principal holds a role at a scope already, by another assignment.
+    package func isAssigned(_ role: GUID, to principal: GUID, at scope: Scope, otherThan id: GUID) -> Bool {
+        current.withLock { index in
+            (index.byPrincipal[principal]?.byScope[scope.key] ?? []).contains {
+                $0.assignmentID != id && index.byID[$0.assignmentID]?.roleID == role
+            }
+        }
+    }
+
+    package var all: [RoleAssignment] { current.withLock { $0.byID.values } }
 
     var version: UInt64 { generation.load(ordering: .acquiring) }
     var assignments: Assignments { current.withLock { $0 } }
@@ -143,8 +152,8 @@ struct Assignments: Sendable {
     }
 
     private(set) var customRoles: [GUID: RoleDefinition] = [:]
-    private(set) var byID: [GUID: RoleAssignment] = [:]
-    private(set) var byPrincipal: [GUID: Principal] = [:]
+    private(set) var byID = ShardedDictionary<RoleAssignment>()
+    private(set) var byPrincipal = ShardedDictionary<Principal>()
     let demands: MFADemands
     private let demandingScopes: Set<String>
 

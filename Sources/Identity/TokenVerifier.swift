@@ -245,7 +245,7 @@ package final class TokenVerifier {
         let claims = #"{"access_token":{"nbf":{"essential":true,"value":"\#(now.epochSeconds)"}}}"#
         return VaultError(
             .invalidToken,
-            "Error validating token: 'The client or the person of the token is disabled, changed or deleted'.",
+            "Error validating token: 'The client or the person of the token is disabled, changed, deleted or signed out; sign in again'.",
             claims: understandsClaims ? claims : nil)
     }
 }

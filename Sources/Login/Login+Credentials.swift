@@ -44,6 +44,10 @@ extension Login {
         let status: UInt16
         let text: String
         var asksNewPassword = false
+        /// Nothing went wrong: something more is asked for.
+        var isNote = false
+
+        var notice: String { isNote ? Page.note(text) : Page.alert(text) }
 
         static let wrong = Refusal(
             status: 403,
@@ -89,7 +93,10 @@ extension Login {
             .failure(Refusal(status: status, text: text, asksNewPassword: true))
         }
         guard let new = credentials.newPassword else {
-            return refused(403, "Your password was chosen by somebody else. Choose one of your own.")
+            return .failure(
+                Refusal(
+                    status: 403, text: "Your password was chosen by somebody else. Choose one of your own.",
+                    asksNewPassword: true, isNote: true))
         }
         guard credentials.isRepeated else { return refused(400, "The new password was not typed twice alike.") }
         let flaw = new.withUnsafeBytes { PasswordHash.flaw(of: String(decoding: $0, as: UTF8.self), for: user.name) }

@@ -112,9 +112,9 @@ extension Login {
         return Page(
             refusal?.status ?? 200, title: asksNew ? "Choose a new password" : "Sign in on another device",
             """
-            <p>Whoever showed you the code <strong>\(device.userCode.prefix(4))-\(device.userCode.suffix(4))</strong> will be
+            <p>Whoever showed you the code <strong class="code">\(device.userCode.prefix(4))-\(device.userCode.suffix(4))</strong> will be
             signed in as you to <strong>\(Page.escaped(client.displayName))</strong>. Go on only if you started this yourself.</p>
-            \(Page.alert(refusal?.text))
+            \(refusal?.notice ?? "")
             <form method="post" action="/device">
             \(Page.hidden([("user_code", device.userCode)]))
             \(credentialFields(name: name, asksNew: asksNew))

@@ -92,7 +92,8 @@ extension Login {
         guard isKept else { return .page(signInPage(request, .wrong, name: credentials.name)) }
         let code = handle.text.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         return request.answer.send(
-            [("code", code)], title: "You are signed in", note: "Continue to \(request.client.displayName).")
+            [("code", code)], title: "One more step",
+            note: "Press Continue to go back to \(request.client.displayName).")
     }
 
     // MARK: Pages
@@ -117,14 +118,14 @@ extension Login {
             formTarget: request.redirectAddress,
             """
             <p>to continue to <strong>\(Page.escaped(request.client.displayName))</strong></p>
-            \(Page.alert(refusal?.text))
+            \(refusal?.notice ?? "")
             <form method="post" action="/\(authority.tenant)/login">
             \(Page.hidden(request.fields))
             \(Self.credentialFields(name: name.isEmpty ? request.loginHint : name, asksNew: asksNew))
             <button name="action" value="signin">Sign in</button>
             <button name="action" value="cancel" class="plain" formnovalidate>Cancel</button>
             </form>
-            <p class="hint"><a href="/\(authority.tenant)/password">Change your password</a></p>
+            \(asksNew ? "" : #"<p class="apart"><a href="/\#(authority.tenant)/password">Change your password</a></p>"#)
             """)
     }
 
@@ -132,11 +133,15 @@ extension Login {
         let given = """
             \(Page.field(
                 "username", "User name", value: name,
-                #"autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128" required"#,
+                name.isEmpty
+                    ? #"autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128" required autofocus"#
+                    : #"autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128" required"#,
                 hint: "Such as alice@example.com"))
             \(Page.field(
                 "password", asksNew ? "Present password" : "Password", type: "password",
-                #"autocomplete="current-password" maxlength="1024" required"#))
+                name.isEmpty
+                    ? #"autocomplete="current-password" maxlength="1024" required"#
+                    : #"autocomplete="current-password" maxlength="1024" required autofocus"#))
             \(Page.field(
                 "otc", "Code of your authenticator",
                 #"inputmode="numeric" autocomplete="one-time-code" maxlength="16" pattern="[0-9 ]*""#,
@@ -165,7 +170,7 @@ extension Login {
         Page(
             refusal?.status ?? 200, title: "Change your password",
             """
-            \(Page.alert(refusal?.text))
+            \(refusal?.notice ?? "")
             <form method="post" action="/\(authority.tenant)/password">
             \(Self.credentialFields(name: name, asksNew: true))
             <button>Change password</button>

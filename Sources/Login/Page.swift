@@ -15,6 +15,8 @@ struct Page: OperationOutput {
     ///   - formTarget: an address whose origin forms may lead to.
     init(_ status: UInt16 = 200, title: String, formTarget: String? = nil, _ content: String) {
         self.status = status
+        // Not every reader speaks an alert that is there from the start; all of them speak the title.
+        let isError = content.contains("class=\"alert\"")
         self.formTarget = formTarget.flatMap { Self.origin($0) }
         let title = Self.escaped(title)
         let html = """
@@ -24,7 +26,7 @@ struct Page: OperationOutput {
             <meta charset="utf-8">
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <meta name="robots" content="noindex">
-            <title>\(title) - Strongroom</title>
+            <title>\(isError ? "Error: " : "")\(title) - Strongroom</title>
             <style>\(Self.style)</style>
             </head>
             <body>
@@ -100,10 +102,16 @@ struct Page: OperationOutput {
         text.map { #"<p class="alert" role="alert">\#(escaped($0))</p>"# } ?? ""
     }
 
+    /// What is to be known, and is nobody's fault.
+    static func note(_ text: String?) -> String {
+        text.map { #"<p class="note" role="status">\#(escaped($0))</p>"# } ?? ""
+    }
+
     private static func origin(_ address: String) -> String? {
         guard let start = address.firstRange(of: "://")?.upperBound else { return nil }
         let end = address[start...].firstIndex { "/?#".contains($0) } ?? address.endIndex
-        return String(address[..<end])
+        // A policy has no word for an IPv6 address (CSP Level 3 §2.3.1).
+        return address[start...].hasPrefix("[") ? String(address[..<start].dropLast(2)) : String(address[..<end])
     }
 
     private static let style = """
@@ -123,8 +131,11 @@ struct Page: OperationOutput {
         :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
         .hint{margin:.25rem 0 0;font-size:.875rem}
         .alert{margin:1rem 0;padding:.75rem;border-left:.25rem solid var(--bad);color:var(--bad);font-weight:600}
-        .code{font:600 1.5rem/1.5 ui-monospace,monospace;letter-spacing:.1em;overflow-wrap:anywhere}
-        p,.code{overflow-wrap:anywhere}
+        .code{font:600 1.125rem/1.5 ui-monospace,monospace;letter-spacing:.05em}
+        p{overflow-wrap:anywhere}
+        strong.code{white-space:nowrap}
+        .note{margin:1rem 0;padding:.75rem;border-left:.25rem solid var(--accent)}
+        .apart{margin-top:1.5rem}
         """
 
     private static let styleDigest: String = {

@@ -154,7 +154,7 @@ extension Management {
         @Sendable func isSame(_ other: RoleAssignment) -> Bool {
             other.principalID == wanted.principalID && other.roleID == wanted.roleID && other.scope == wanted.scope
         }
-        if access.all.contains(where: { $0.id != wanted.id && isSame($0) }) {
+        if access.isAssigned(wanted.roleID, to: wanted.principalID, at: wanted.scope, otherThan: wanted.id) {
             throw VaultError(.roleAssignmentExists, "The role assignment already exists.")
         }
         call.concerns(
