@@ -42,12 +42,22 @@ extension AccessControl {
 
 extension AccessPolicies {
     /// The ids among these that have a policy, and whether it gives a permission to calls through an application.
-    package func considered(_ permission: Permission, for principal: Principal) -> [(id: GUID, gives: Bool)] {
+    package func considered(_ permission: Permission, for principal: Principal) -> [Considered] {
         ([principal.objectID] + principal.groups).flatMap { id in
             held(by: id).map { held in
-                let isThrough = held.applicationID == nil || held.applicationID == principal.applicationID
-                return (id, isThrough && held.permissions.contains(permission))
+                Considered(
+                    id: id, applicationID: held.applicationID, includes: held.permissions.contains(permission),
+                    isThrough: held.applicationID == nil || held.applicationID == principal.applicationID)
             }
         }
+    }
+
+    /// A policy of a principal, or of a group that it is in.
+    package struct Considered: Sendable {
+        package let id: GUID
+        /// It holds for calls through this application alone.
+        package let applicationID: GUID?
+        package let includes: Bool
+        package let isThrough: Bool
     }
 }

@@ -158,6 +158,10 @@ extension AuditEvent {
                     claim.member("appid", principal.applicationID)
                     claim.member(
                         "idtyp", principal.kind == .user ? "user" : principal.kind == .application ? "app" : "system")
+                    // Of other issuers: our own ends in the tenant.
+                    if principal.kind != .system, !principal.issuer.hasSuffix("/\(principal.tenant)/") {
+                        claim.member("iss", principal.issuer)
+                    }
                 }
             }
             event.member("resourceId", resourceID.uppercased())

@@ -198,11 +198,12 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
     /// A body that is too large: a caller without a valid token gets the challenge all the same, before any word on the body.
     private func refuseBody(of request: Request, over limit: Int) {
         guard state.dispatcher.isChallenged(request, on: state.lane) else {
-            refuse(RequestAssembler.bodyTooLarge(limit), target: request.target, host: request.host)
+            refuse(.bodyTooLarge(limit), target: request.target, host: request.host)
             return
         }
         phase = .finished
         request.body = []
+        request.exceededLimit = limit
         deliver(.request(request, closes: true))
     }
 

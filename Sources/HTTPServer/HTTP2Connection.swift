@@ -134,10 +134,11 @@ final class HTTP2Stream: ChannelInboundHandler, TimedConnection, @unchecked Send
     /// A body that is too large: a caller without a valid token gets the challenge all the same, before any word on the body.
     private func refuseBody(of request: Request, over limit: Int) {
         guard state.dispatcher.isChallenged(request, on: state.lane) else {
-            refuse(RequestAssembler.bodyTooLarge(limit), target: request.target)
+            refuse(.bodyTooLarge(limit), target: request.target)
             return
         }
         request.body = []
+        request.exceededLimit = limit
         answer(request)
     }
 

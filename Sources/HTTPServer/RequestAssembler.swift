@@ -163,9 +163,6 @@ struct RequestAssembler {
             "The request head is larger than \(limits.headBytes) bytes or has more than \(limits.headerCount) headers.")
     }
 
-    static func bodyTooLarge(_ limit: Int) -> VaultError {
-        VaultError(.bodyTooLarge, "The request body is larger than \(limit) bytes, the most that this operation takes.")
-    }
 }
 
 /// Decoding of the request target. Runs before anything is routed or authorised.

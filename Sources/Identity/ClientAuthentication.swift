@@ -116,6 +116,13 @@ struct FailedTries: Sendable {
         return now < until ? Int((until - now).components.seconds) + 1 : nil
     }
 
+    /// Counts a try before its work, so that tries at the same time are counted too; gives the seconds to wait when it may not be made.
+    mutating func begin(_ name: String, now: Timestamp) -> Int? {
+        if let seconds = waitSeconds(name, now: now) { return seconds }
+        note(name, now: now)
+        return nil
+    }
+
     mutating func note(_ name: String, now: Timestamp) {
         if counts.count >= 10_000 { counts = counts.filter { now - $0.value.last < Self.window } }
         // Under a flood of names those that are being held back stay held back.

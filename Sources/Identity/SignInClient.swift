@@ -51,7 +51,7 @@ package struct SignInClient: Sendable {
             guard let (origin, path) = Self.loopbackParts(registered), let asked = Self.loopbackParts(address) else {
                 return false
             }
-            return origin == asked.origin && (path.isEmpty || path == "/" || path == asked.path)
+            return origin == asked.origin && (path.isEmpty || path == asked.path)
         }
     }
 
@@ -76,10 +76,28 @@ package struct SignInClient: Sendable {
         }
         guard !address.contains("#"), !address.contains("*") else { return "it must hold no fragment and no wildcard" }
         if loopbackParts(address) != nil { return nil }
-        let host = address.dropFirst("https://".count).prefix { !"/?".contains($0) }
-        guard address.hasPrefix("https://"), !host.isEmpty, !host.contains("@") else {
-            return "it must be an https address, or http on a loopback address"
+        guard !address.contains(where: { "\"<>\\^`{|}".contains($0) }) else {
+            return "it must hold no quotes, brackets, bars or backslashes"
+        }
+        let authority = address.dropFirst("https://".count).prefix { !"/?".contains($0) }
+        guard address.hasPrefix("https://"), isHost(authority) else {
+            return "it must be an https address with a host name, or http on a loopback address"
         }
         return nil
+    }
+
+    /// A host name, and a port.
+    private static func isHost(_ authority: Substring) -> Bool {
+        let parts = authority.split(separator: ":", omittingEmptySubsequences: false)
+        guard (1...2).contains(parts.count), (1...253).contains(parts[0].utf8.count) else { return false }
+        if parts.count == 2 {
+            guard parts[1].utf8.allSatisfy(\.isASCIIDigit), let port = Int(parts[1]), (1...65_535).contains(port) else {
+                return false
+            }
+        }
+        return parts[0].split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
+            (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
+                && label.utf8.allSatisfy { $0.isASCIILetter || $0.isASCIIDigit || $0 == UInt8(ascii: "-") }
+        }
     }
 }

@@ -15,7 +15,8 @@ package struct TokenIssuer: Sendable {
     /// Whom a token is for.
     package enum Holder: Sendable {
         case application(Application)
-        case user(User, SignIn)
+        /// - isProven: the client has proven itself.
+        case user(User, SignIn, isProven: Bool)
     }
 
     /// - Parameters:
@@ -41,11 +42,11 @@ package struct TokenIssuer: Sendable {
                 claims.member("oid", application.objectID)
                 claims.member("sub", application.objectID)
                 claims.member("strongroom_gen", application.tokenGeneration)
-            case .user(let user, let signIn):
+            case .user(let user, let signIn, let isProven):
                 claims.member("acr", "1")
                 Self.write(methodsOf: signIn, to: &claims)
                 claims.member("appid", signIn.client)
-                claims.member("appidacr", "0")
+                claims.member("appidacr", isProven ? "1" : "0")
                 claims.member("auth_time", signIn.time.epochSeconds)
                 claims.member("idtyp", "user")
                 claims.member("name", user.displayName)
@@ -64,12 +65,12 @@ package struct TokenIssuer: Sendable {
     }
 
     /// Tells a client who signed in (OpenID Connect Core 1.0 §2).
-    package func idToken(for user: User, _ signIn: SignIn, nonce: String?, now: Timestamp) throws(CryptoError)
-        -> SensitiveBytes
+    package func idToken(for user: User, _ signIn: SignIn, nonce: String?, isVersion2: Bool, now: Timestamp)
+        throws(CryptoError) -> SensitiveBytes
     {
         try sign { claims in
             claims.member("aud", signIn.client)
-            claims.member("iss", authority.issuer2)
+            claims.member("iss", isVersion2 ? authority.issuer2 : authority.issuer)
             claims.member("iat", now.epochSeconds)
             claims.member("nbf", now.epochSeconds)
             claims.member("exp", (now + Self.lifetime).epochSeconds)
@@ -81,7 +82,7 @@ package struct TokenIssuer: Sendable {
             claims.member("preferred_username", user.name.description)
             claims.member("sub", user.id)
             claims.member("tid", authority.tenant)
-            claims.member("ver", "2.0")
+            claims.member("ver", isVersion2 ? "2.0" : "1.0")
         }
     }
 

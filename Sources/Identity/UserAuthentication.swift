@@ -46,7 +46,7 @@ package final class UserAuthentication: Sendable {
     ) async -> Outcome {
         let name = UserName(Self.trimmed(typed))
         let tryName = Self.tryName(typed)
-        if let seconds = failures.withLock({ $0.waitSeconds(tryName, now: now) }) { return .locked(seconds: seconds) }
+        if let seconds = failures.withLock({ $0.begin(tryName, now: now) }) { return .locked(seconds: seconds) }
         let user = name.flatMap { directory.user(named: $0) } ?? decoy
         let engine = engine
         let matched = await pool.run(on: waker) { user.password.isOf(password, engine: engine) }
@@ -54,7 +54,6 @@ package final class UserAuthentication: Sendable {
         let asked = user.authenticator ?? decoy.authenticator
         let step = asked.flatMap { TimedCode.step(of: code, $0, now: now, engine: engine) }
         guard matched, user.isEnabled, user.authenticator == nil || step != nil else {
-            failed(typed, now: now)
             return .refused
         }
         failures.withLock { $0.forget(tryName) }

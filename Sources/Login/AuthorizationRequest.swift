@@ -67,6 +67,10 @@ struct AuthorizationRequest: Sendable {
         func flaw(_ error: String, _ description: String) -> Flaw {
             .told(error: error, description: description, answer)
         }
+        // No form brings these back as they were.
+        guard values.values.allSatisfy({ $0.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } }) else {
+            throw flaw("invalid_request", "A parameter holds control characters.")
+        }
         guard (state?.utf8.count ?? 0) <= 2_048 else {
             throw flaw("invalid_request", "The parameter 'state' is too long.")
         }

@@ -16,18 +16,19 @@ extension Login {
         let isRepeated: Bool
         let cancels: Bool
 
-        init?(_ form: Form) {
-            func value(_ name: String) -> String?? { try? form.value(name) }
-            guard let name = value("username"), let password = value("password"), let code = value("otc"),
-                let new = value("new_password"), let repeated = value("repeated_password"),
-                let action = value("action"), (password ?? "").utf8.count <= 1_024, (new ?? "").utf8.count <= 1_024
-            else { return nil }
-            self.name = name ?? ""
-            self.password = SensitiveBytes((password ?? "").utf8)
-            self.code = code ?? ""
-            newPassword = new.flatMap { $0.isEmpty ? nil : SensitiveBytes($0.utf8) }
-            isRepeated = new == repeated
-            cancels = action == "cancel"
+        init(_ form: Form) throws(VaultError) {
+            func text(_ name: String) throws(VaultError) -> String {
+                let text = try form.value(name) ?? ""
+                guard text.utf8.count <= 1_024 else { throw .badParameter("The form field '\(name)' is too long.") }
+                return text
+            }
+            name = try text("username")
+            password = SensitiveBytes(try text("password").utf8)
+            code = try text("otc")
+            let new = try text("new_password")
+            newPassword = new.isEmpty ? nil : SensitiveBytes(new.utf8)
+            isRepeated = try text("repeated_password").isSame(as: new)
+            cancels = try text("action") == "cancel"
         }
     }
 
@@ -79,20 +80,21 @@ extension Login {
             guard user.mustChangePassword || demandsNewPassword else {
                 return .success(Authenticated(user: user, step: step, newPassword: nil))
             }
-            switch await newPassword(credentials, user, call) {
+            switch await newPassword(credentials, user, isAsked: demandsNewPassword, call) {
             case .success(let hash): return .success(Authenticated(user: user, step: step, newPassword: hash))
             case .failure(let refusal): return .failure(refusal)
             }
         }
     }
 
-    private func newPassword(_ credentials: Credentials, _ user: User, _ call: Call) async -> Result<
+    private func newPassword(_ credentials: Credentials, _ user: User, isAsked: Bool, _ call: Call) async -> Result<
         PasswordHash, Refusal
     > {
         func refused(_ status: UInt16, _ text: String) -> Result<PasswordHash, Refusal> {
             .failure(Refusal(status: status, text: text, asksNewPassword: true))
         }
         guard let new = credentials.newPassword else {
+            if isAsked { return refused(400, "Type the new password too.") }
             return .failure(
                 Refusal(
                     status: 403, text: "Your password was chosen by somebody else. Choose one of your own.",
@@ -114,11 +116,11 @@ extension Login {
     ///
     /// - Returns: false when the code had been used meanwhile, or the person is not as before.
     func complete(
-        _ authenticated: Authenticated, _ credentials: Credentials, _ call: Call,
+        _ authenticated: Authenticated, _ credentials: Credentials, at client: GUID?, _ call: Call,
         _ body: @escaping @Sendable (User, Transaction) throws(VaultError) -> Void
     ) async throws(VaultError) -> Bool {
         let (before, step, newPassword) = (authenticated.user, authenticated.step, authenticated.newPassword)
-        call.authenticated(as: principal(of: before, client: before.id, isMultiFactor: step != nil))
+        call.authenticated(as: principal(of: before, client: client ?? before.id, isMultiFactor: step != nil))
         let after: User
         do throws(VaultError) {
             after = try await call.commit { transaction throws(VaultError) -> User in

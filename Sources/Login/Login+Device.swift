@@ -128,7 +128,7 @@ extension Login {
         call.didSlowWork()
         guard let form = try? Form(input.body), let typed = try? form.value("user_code"),
             let hasName = try? form.value("username") != nil, let hasAction = try? form.value("action") != nil,
-            let credentials = Credentials(form)
+            let credentials = try? Credentials(form)
         else { return Self.brokenForm }
         guard let code = DeviceSignIn.userCode(typed: typed),
             let device = try SignInTable.device(userCode: code, now: call.now, in: call.lane.reader),
@@ -152,7 +152,8 @@ extension Login {
         case .failure(let refusal):
             return Self.deviceSignInPage(device, client, refusal, name: credentials.name)
         }
-        let isKept = try await complete(authenticated, credentials, call) { user, transaction throws(VaultError) in
+        let isKept = try await complete(authenticated, credentials, at: device.client, call) {
+            user, transaction throws(VaultError) in
             guard var device = try SignInTable.device(userCode: code, now: now, in: transaction),
                 device.state == .waiting
             else { throw VaultError(.conflict, "The device does not wait any more.") }

@@ -47,6 +47,7 @@ extension Login {
                 methods.string("client_secret_post")
                 methods.string("client_secret_basic")
                 methods.string("private_key_jwt")
+                methods.string("none")
             }
             document.array("grant_types_supported") { grants in
                 grants.string("client_credentials")
@@ -63,7 +64,7 @@ extension Login {
             document.array("scopes_supported") { scopes in
                 for scope in ["openid", "profile", "email", "offline_access"] { scopes.string(scope) }
             }
-            document.array("subject_types_supported") { $0.string("pairwise") }
+            document.array("subject_types_supported") { $0.string("public") }
             document.array("id_token_signing_alg_values_supported") { $0.string("RS256") }
             document.array("claims_supported") { claims in
                 for claim in [

@@ -37,9 +37,9 @@ extension Login {
         }
         guard let subject = claims.sub,
             let application = directory.application(id), application.isEnabled,
-            let credential = application.federated.first(where: {
+            case let credentials = application.federated.filter({
                 $0.issuer.isSame(as: proven.issuer) && $0.subject.isSame(as: subject)
-            })
+            }), !credentials.isEmpty
         else {
             return .refused(
                 Self.oauthError(
@@ -48,16 +48,15 @@ extension Login {
                     call
                 ))
         }
+        let expected = credentials.flatMap(\.audiences)
         guard let audiences = claims.aud?.values,
-            audiences.contains(where: { audience in
-                credential.audiences.contains { $0.isSame(as: audience) }
-            })
+            audiences.contains(where: { audience in expected.contains { $0.isSame(as: audience) } })
         else {
             return .refused(
                 Self.oauthError(
                     401, "invalid_client", 700_212,
                     "No matching federated identity record found for the presented assertion audience. Expected one of "
-                        + credential.audiences.map { "'\($0.prefix(128))'" }.joined(separator: ", ") + ".", call))
+                        + expected.map { "'\($0.prefix(128))'" }.joined(separator: ", ") + ".", call))
         }
         authenticated(application, call)
         return .proven(application, nil)

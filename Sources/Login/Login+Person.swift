@@ -209,19 +209,23 @@ extension Login {
         }
         let audience = input.audience ?? first.audience ?? authority.url(of: .graph)
         guard authority.resource(ofAudience: audience) != nil else { return unknownResource(input, call) }
-        let access = try await sign(.user(user, signIn), audience, input.claims, call)
-        let wantsID = first.wantsID || input.scopes.wantsID
-        let (issuer, now) = (issuer, call.now)
+        let isProven = SignInClient(signIn.client, in: directory)?.isPublic == false
+        let access = try await sign(.user(user, signIn, isProven: isProven), audience, input.claims, call)
+        let wantsID = first.wantsID
+        let (issuer, now, isVersion2) = (issuer, call.now, input.isVersion2)
         let id =
             wantsID
             ? try await signed(call) { () throws(CryptoError) in
-                try issuer.idToken(for: user, signIn, nonce: granted.nonce, now: now)
+                try issuer.idToken(for: user, signIn, nonce: granted.nonce, isVersion2: isVersion2, now: now)
             } : nil
-        let begins = standing == nil && (first.wantsRefresh || input.scopes.wantsRefresh)
+        let begins = standing == nil && first.wantsRefresh
         let session = standing ?? Session(id: call.lane.newGUID(), signIn: signIn, scope: granted.scope)
         let kept: Kept
         do throws(VaultError) {
-            kept = try await call.commit { transaction throws(VaultError) -> Kept in
+            kept = try await call.commit(refusal: { kept in
+                guard case .gone = kept else { return nil }
+                return (400, "What was shown had been used before: everything that came of it is taken back.")
+            }) { transaction throws(VaultError) -> Kept in
                 try used?.use(at: now, in: transaction)
                 let kept = try keep(session, transaction)
                 if case .fresh = kept, begins {

@@ -14,6 +14,9 @@ extension Login {
                 "SignInPageGet", .get, on: .login, "/{tenant}/oauth2/v2.0/authorize", "/{tenant}/oauth2/authorize",
                 requires: .nothing, run: authorizePage),
             Operation(
+                "SignInPagePost", .post, on: .login, "/{tenant}/oauth2/v2.0/authorize", "/{tenant}/oauth2/authorize",
+                requires: .nothing, bodyLimit: 16 << 10, run: authorizePageByForm),
+            Operation(
                 "SignIn", .post, on: .login, "/{tenant}/login", requires: .nothing, bodyLimit: 16 << 10, run: signIn),
             Operation(
                 "PasswordPageGet", .get, on: .login, "/{tenant}/password", requires: .nothing, run: passwordPage),
@@ -45,12 +48,21 @@ extension Login {
     }
 
     func authorizePage(_ input: AuthorizeInput, _ call: Call) async throws(VaultError) -> PageOrRedirect {
-        guard knows(tenant: input.tenant) else { return .page(Self.unknownTenantPage) }
+        authorizePage(input.tenant) { (name) throws(VaultError) in try input.query.value(name) }
+    }
+
+    /// The same by a form (OpenID Connect Core 1.0 §3.1.2.1).
+    func authorizePageByForm(_ input: PageInput, _ call: Call) async throws(VaultError) -> PageOrRedirect {
+        guard let form = try? Form(input.body) else { return .page(Self.brokenForm) }
+        return authorizePage(input.tenant) { (name) throws(VaultError) in try form.value(name) }
+    }
+
+    private func authorizePage(_ tenant: String, _ value: (String) throws(VaultError) -> String?) -> PageOrRedirect {
+        guard knows(tenant: tenant) else { return .page(Self.unknownTenantPage) }
         let request: AuthorizationRequest
-        do throws(AuthorizationRequest.Flaw) {
-            request = try AuthorizationRequest(in: directory) { (name) throws(VaultError) in try input.query.value(name)
-            }
-        } catch { return Self.page(of: error) }
+        do throws(AuthorizationRequest.Flaw) { request = try AuthorizationRequest(in: directory, value) } catch {
+            return Self.page(of: error)
+        }
         if request.isSilent {
             return request.answer.refuse(
                 "login_required", "AADSTS50058: A silent sign-in was asked for, and nobody is signed in here.")
@@ -61,7 +73,7 @@ extension Login {
     func signIn(_ input: PageInput, _ call: Call) async throws(VaultError) -> PageOrRedirect {
         call.didSlowWork()
         guard knows(tenant: input.tenant) else { return .page(Self.unknownTenantPage) }
-        guard let form = try? Form(input.body), let credentials = Credentials(form) else {
+        guard let form = try? Form(input.body), let credentials = try? Credentials(form) else {
             return .page(Self.brokenForm)
         }
         let request: AuthorizationRequest
@@ -81,7 +93,8 @@ extension Login {
             throw .internal("an authorization code could not be made")
         }
         let (now, client) = (call.now, request.client.id)
-        let isKept = try await complete(authenticated, credentials, call) { user, transaction throws(VaultError) in
+        let isKept = try await complete(authenticated, credentials, at: client, call) {
+            user, transaction throws(VaultError) in
             let signIn = SignIn(
                 user: user, client: client, isMultiFactor: authenticated.step != nil, time: now)
             try SignInTable.put(
@@ -181,13 +194,13 @@ extension Login {
     func changePassword(_ input: PageInput, _ call: Call) async throws(VaultError) -> Page {
         call.didSlowWork()
         guard knows(tenant: input.tenant) else { return Self.unknownTenantPage }
-        guard let form = try? Form(input.body), let credentials = Credentials(form) else { return Self.brokenForm }
+        guard let form = try? Form(input.body), let credentials = try? Credentials(form) else { return Self.brokenForm }
         let authenticated: Authenticated
         switch await authenticate(credentials, demandsNewPassword: true, call) {
         case .success(let done): authenticated = done
         case .failure(let refusal): return newPasswordPage(refusal, name: credentials.name)
         }
-        guard try await complete(authenticated, credentials, call, { _, _ in }) else {
+        guard try await complete(authenticated, credentials, at: nil, call, { _, _ in }) else {
             return newPasswordPage(.wrong, name: credentials.name)
         }
         return Page(

@@ -58,7 +58,9 @@ struct Page: OperationOutput {
     private static let headers = [("X-Frame-Options", "DENY"), ("Referrer-Policy", "no-referrer")]
 
     /// Text as it may stand in an element or in an attribute's quotes.
-    static func escaped(_ text: String) -> String {
+    ///
+    /// - Parameter isKept: to be sent back as it came; otherwise what hides, or turns the direction of the text around it, is left out.
+    static func escaped(_ text: String, isKept: Bool = false) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -68,16 +70,15 @@ struct Page: OperationOutput {
             case "\"": result += "&quot;"
             case "'": result += "&#39;"
             default:
-                // What would turn the direction of the text around it, or hide.
                 let category = scalar.properties.generalCategory
-                if category != .control && category != .format { result.unicodeScalars.append(scalar) }
+                if isKept || (category != .control && category != .format) { result.unicodeScalars.append(scalar) }
             }
         }
         return result
     }
 
     static func hidden(_ fields: [(name: String, value: String)]) -> String {
-        fields.map { #"<input type="hidden" name="\#(escaped($0.name))" value="\#(escaped($0.value))">"# }
+        fields.map { #"<input type="hidden" name="\#(escaped($0.name))" value="\#(escaped($0.value, isKept: true))">"# }
             .joined(separator: "\n")
     }
 

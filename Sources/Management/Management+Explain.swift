@@ -21,6 +21,8 @@ extension Management {
         let scope: Scope
         let address: String?
         let hasMFA: Bool
+        /// Through which a person calls; nil for none in particular.
+        let client: GUID?
 
         init(_ request: Request) throws(VaultError) {
             func need(_ name: String) throws(VaultError) -> String {
@@ -38,7 +40,16 @@ extension Management {
             if let address, AddressRange(address) == nil || address.contains("/") {
                 throw .badParameter("The address '\(address.prefix(64))' is not an IP address.")
             }
-            hasMFA = try request.query.value("mfa")?.lowercased() == "true"
+            let mfa = try request.query.value("mfa") ?? "false"
+            guard ["true", "false"].contains(mfa.lowercased()) else {
+                throw .badParameter("The query parameter 'mfa' must be true or false.")
+            }
+            hasMFA = mfa.lowercased() == "true"
+            let named = try request.query.value("client")
+            client = named.flatMap { GUID($0) }
+            guard named == nil || client != nil else {
+                throw .badParameter("The query parameter 'client' must be the appId of an application, a GUID.")
+            }
         }
     }
 
@@ -132,12 +143,18 @@ extension Management {
         case .nothing:
             explanation.add("Permission", true, "\(operation.name) asks for none")
         case .atScope(let permission, _):
-            explainManagement(permission, principal, input, call, &explanation)
+            // What names no subscription is asked at this server's.
+            let isBelow = operation.paths.contains { $0.contains("{subscription}") }
+            explainManagement(
+                permission, principal, isBelow ? input.scope : .subscription(subscription), call, &explanation)
         case .permission(let permission, let alternative):
             try explainData(permission, alternative, operation, principal, input, call, &explanation)
         case .perItem(let permission):
             if operation.hosts.isDisjoint(with: [.vault, .managedHSM]) {
-                explainManagement(permission, principal, input, call, &explanation)
+                explanation.add(
+                    "Permission", true,
+                    "\(operation.name) is open to everybody who is known; what is not one's own is shown by \(permission.action)"
+                )
             } else {
                 try explainData(permission, nil, operation, principal, input, call, &explanation)
             }
@@ -169,22 +186,22 @@ extension Management {
         let factor = input.hasMFA ? "with a second factor" : "without a second factor"
         return Asked(
             principal: Principal(
-                kind: .user, objectID: user.id, applicationID: user.id, tenant: authority.tenant,
+                kind: .user, objectID: user.id, applicationID: input.client ?? user.id, tenant: authority.tenant,
                 issuer: authority.issuer,
                 groups: directory.groups(of: user.id), lacksMFA: !input.hasMFA), isEnabled: user.isEnabled,
             text: "person '\(user.name)' (\(user.id)), signed in \(factor), \(state)")
     }
 
     private func explainManagement(
-        _ permission: Permission, _ principal: Principal, _ input: ExplainInput, _ call: Call,
+        _ permission: Permission, _ principal: Principal, _ scope: Scope, _ call: Call,
         _ explanation: inout Explanation
     ) {
-        explainSecondFactor(principal, input.scope, &explanation)
-        let key = input.scope.key
+        explainSecondFactor(principal, scope, &explanation)
+        let key = scope.key
         explanation.considered = access.considered([permission], for: principal) {
             key == $0.key || key.hasPrefix($0.key + "/")
         }
-        let grant = call.lane.access.grant(permission, to: principal, at: input.scope)
+        let grant = call.lane.access.grant(permission, to: principal, at: scope)
         explainRoles(grant, [permission.action], &explanation)
     }
 
@@ -206,31 +223,44 @@ extension Management {
                 "\(operation.name) is not an operation of a \(vault.service == .vault ? "vault" : "pool").")
         }
         var object: (name: ObjectName, collection: String)?
-        if parts.count == 10, let named = ObjectName(parts[9]) { object = (named, parts[8].lowercased()) }
+        // An object counts where the operation is about one of its kind.
+        if parts.count == 10, let named = ObjectName(parts[9]),
+            operation.paths.contains(where: { $0.contains("{\(parts[8].lowercased().dropLast())-name}") })
+        {
+            object = (named, parts[8].lowercased())
+        }
+        let isOnAllKeys =
+            vault.service == .managedHSM && parts.count == 9 && operation.paths.contains { $0.hasPrefix("/keys") }
+        let asked = object != nil || isOnAllKeys ? input.scope : vault.scopes.vault
         explainNetwork(vault, principal, input.address, &explanation)
-        explainSecondFactor(principal, input.scope, &explanation)
-        var grant = call.lane.access.grant(permission, to: principal, on: vault.scopes, object: object)
+        explainSecondFactor(principal, asked, &explanation)
+        var grant = call.lane.access.grant(
+            permission, to: principal, on: vault.scopes, object: object, isOnAllKeys: isOnAllKeys)
         if let policies = vault.scopes.policies {
             let found = policies.considered(permission, for: principal)
             let words = permission.policyPermissions.map { "\($0.group.rawValue) \($0.name)" }.joined(separator: " or ")
-            let holders = found.filter(\.gives).map(\.id.description)
+            let holders = found.filter { $0.includes && $0.isThrough }.map(\.id.description)
+            let others = found.filter { $0.includes && !$0.isThrough }.compactMap { $0.applicationID?.description }
             let detail =
                 !holders.isEmpty
                 ? "the policy of \(holders.joined(separator: ", ")) gives \(words)"
-                : found.isEmpty
-                    ? "no access policy names the principal or a group of it; \(words) is needed"
-                    : "policies name the principal, and none gives \(words)"
+                : !others.isEmpty
+                    ? "a policy gives \(words) to calls through the application \(others.joined(separator: ", ")) only"
+                    : found.isEmpty
+                        ? "no access policy names the principal or a group of it; \(words) is needed"
+                        : "policies name the principal, and none gives \(words)"
             explanation.add("Permission model", nil, "access policies; roles do not count in this vault")
             explanation.add("Access policies", grant != nil || !holders.isEmpty, detail)
             return
         }
         if grant == nil, let alternative {
-            grant = call.lane.access.grant(alternative, to: principal, on: vault.scopes, object: object)
+            grant = call.lane.access.grant(
+                alternative, to: principal, on: vault.scopes, object: object, isOnAllKeys: isOnAllKeys)
         }
         explanation.add(
             "Permission model", nil, vault.service == .vault ? "roles (Azure RBAC)" : "local roles of the pool")
         let needed = [permission] + (alternative.map { [$0] } ?? [])
-        let key = input.scope.key
+        let key = asked.key
         let chain = Set(vault.scopes.keys)
         explanation.considered = access.considered(needed, for: principal) { scope in
             chain.contains(scope.key) || key == scope.key || (scope.isInPool && key.hasPrefix(scope.key + "/"))
@@ -281,7 +311,9 @@ extension Management {
             explanation.add(
                 "Role assignments", false, "role '\(near.role.name)' would give \(words), and asks for a second factor")
         } else if considered.contains(where: \.grants) {
-            explanation.add("Role assignments", nil, "a role gives \(words); an earlier step refuses")
+            explanation.add(
+                "Role assignments", explanation.isAllowed ? false : nil,
+                explanation.isAllowed ? "\(words) is not given here" : "a role gives \(words); an earlier step refuses")
         } else if let reaching = considered.first(where: \.reaches) {
             explanation.add(
                 "Role assignments", false,

@@ -54,7 +54,10 @@ package struct Call: Sendable {
     /// Runs `body` in a transaction; when this returns, what it wrote and the record of this call are durable. At most once a call.
     ///
     /// The body runs on the writer's thread: short, no waiting, nothing of the lane.
+    ///
+    /// - Parameter refusal: of what the body found: the status and the words of a record for what is refused although something is written.
     package func commit<Value: Sendable>(
+        refusal: @escaping @Sendable (Value) -> (status: UInt16, description: String)? = { _ in nil },
         _ body: @escaping @Sendable (Transaction) throws(VaultError) -> Value
     ) async throws(VaultError) -> Value {
         let result = Result1<Value>()
@@ -67,8 +70,10 @@ package struct Call: Sendable {
                 else { throw VaultError(.vaultNotFound, "The vault '\(hostedVault.name)' was deleted meanwhile.") }
             }
             try duty?.cancel(in: transaction)
-            result.value = try body(transaction)
-            return trail.succeeded()
+            let value = try body(transaction)
+            result.value = value
+            guard let refused = refusal(value) else { return trail.succeeded() }
+            return trail.finished(status: refused.status, description: refused.description)
         }
         trail.isRecorded = true
         guard let value = result.value else { throw .internal("a commit ended without a value") }

@@ -170,10 +170,7 @@ package final class Dispatcher: Sendable {
     package func isChallenged(_ request: Request, on lane: Lane) -> Bool {
         let host = lane.route(of: request.host, suffix: suffix)
         guard let resource = host.resource, !match(request, host).isOpen else { return false }
-        if (try? lane.tokens.principal(authorization: request.authorization, for: resource, now: clock())) != nil {
-            return false
-        }
-        return externalTokens.candidate(request.authorization) == nil
+        return (try? lane.tokens.principal(authorization: request.authorization, for: resource, now: clock())) == nil
     }
 
     package static let usualBodyLimit = 1 << 20
@@ -212,6 +209,8 @@ package final class Dispatcher: Sendable {
                 throw error
             }
             trail.event.principal = principal
+            // A token of another issuer is judged here only.
+            if let limit = request.exceededLimit { throw .bodyTooLarge(limit) }
         }
         let vault = try hostedVault(host, request)
         // From where?

@@ -31,6 +31,8 @@ package final class Request: @unchecked Sendable {
     package let userAgent: String
     package let clientRequestID: String?
     package var body: [UInt8]
+    /// The body was longer than so many bytes and was left unread; told to a caller who proves who they are.
+    package var exceededLimit: Int?
     package let peer: Peer
     package let tlsVersion: String
     /// Filled in by the catalog, in the order of the route.
@@ -78,6 +80,13 @@ package final class Request: @unchecked Sendable {
             throw .badParameter("The request URI contains an invalid version: \(text.prefix(128))")
         }
         return version
+    }
+}
+
+extension VaultError {
+    /// - Parameter limit: bytes.
+    package static func bodyTooLarge(_ limit: Int) -> VaultError {
+        VaultError(.bodyTooLarge, "The request body is larger than \(limit) bytes, the most that this operation takes.")
     }
 }
 

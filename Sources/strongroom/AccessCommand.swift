@@ -45,7 +45,7 @@ struct AccessCommand: AsyncParsableCommand {
             let client = try connection.client()
             let known = try Demands.fromJSON(try await client.call(.GET, AccessCommand.path))
             let named = Set(role.map { $0.lowercased() })
-            let scoped = Set(scope.map { $0.lowercased() })
+            let scoped = Set(scope.map { ($0.hasSuffix("/") ? String($0.dropLast()) : $0).lowercased() })
             let roles = known.roles.filter {
                 !named.contains($0.id.lowercased()) && !named.contains($0.name.lowercased())
             }
@@ -86,6 +86,8 @@ struct AccessCommand: AsyncParsableCommand {
         @Option(help: "The scope: a vault, one object in it, a pool, a resource group or the subscription.") var scope:
             String
         @Option(help: "The address that the call comes from.") var address: String?
+        @Option(help: "The appId of the client that a person calls through; for access policies that name one.")
+        var client: String?
         @Flag(help: "As if the person had signed in with a second factor.") var mfa = false
         @Option(help: "text or json.") var output = OutputFormat.text
         @OptionGroup var connection: ConnectionOptions
@@ -115,6 +117,7 @@ struct AccessCommand: AsyncParsableCommand {
                 ("principal", assignee), ("operation", operation), ("scope", scope), ("mfa", mfa ? "true" : "false"),
             ]
             if let address { query.append(("address", address)) }
+            if let client { query.append(("client", client)) }
             let text = query.map { "\($0.0)=\(ManagementClient.formEncoded(Array($0.1.utf8)))" }.joined(separator: "&")
             let bytes = try await connection.client().call(.GET, "/strongroom/access/explanation?" + text)
             let answer = try Answer.fromJSON(bytes)

@@ -292,7 +292,7 @@ struct RequestAssemblerTests {
     func closes() {
         for error in [
             RequestAssembler.malformed("x"), RequestAssembler.headTooLarge(HTTPLimits()),
-            RequestAssembler.bodyTooLarge(1), VaultError(.uriTooLong, "x"),
+            VaultError.bodyTooLarge(1), VaultError(.uriTooLong, "x"),
         ] {
             #expect(error.response().closes, "\(error.code)")
         }
