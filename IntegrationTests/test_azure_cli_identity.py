@@ -102,7 +102,7 @@ def test_without_the_agent_the_machine_has_no_identity(bare, started, proof):
     bare.variables = by_metadata(stopping)
     bare.run(MACHINE)
     stopping.process.terminate()
-    assert stopping.process.wait(15) == 0
+    assert stopping.process.wait(60) == 0
     bare.run("logout")
     assert bare.run(MACHINE, exit_code=1).output == ""
     assert bare.json("account list") == []

@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from harness import texts
+from harness.versions import LATEST
 
 
 def error_of(answer) -> dict:
@@ -259,6 +260,91 @@ def test_a_body_that_is_not_a_proper_json_object_is_refused(wire, name, body):
     answer = wire.put(f"/secrets/{name}", data=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, error_of(answer)["code"]) == (400, "BadParameter")
     assert wire.get(f"/secrets/{name}").status_code == 404
+
+
+def written(encoding: str, mark: bytes = b""):
+    return lambda good: mark + good.decode().encode(encoding)
+
+
+def beside(more: bytes):
+    """A good object with a member that nobody asks for."""
+    return lambda good: good[:-1] + b',"x":' + more + b"}"
+
+
+# What is made of a good object. RFC 8259: §8.1 encoding, §2 grammar, §6 numbers, §7 strings.
+NOT_JSON = {
+    "UTF-16-LE": written("utf-16-le"),
+    "UTF-16-BE": written("utf-16-be"),
+    "UTF-16-with-mark": written("utf-16-le", b"\xff\xfe"),
+    "UTF-32-LE": written("utf-32-le"),
+    "UTF-32-BE": written("utf-32-be"),
+    "UTF-32-with-mark": written("utf-32-be", b"\0\0\xfe\xff"),
+    "nul-before": lambda good: b"\0" + good,
+    "nul-behind": lambda good: good + b"\0",
+    "nul-between": lambda good: good.replace(b":", b":\0", 1),
+    "nul-in-a-text": beside(b'"a\0b"'),
+    "byte-alone": beside(b'"\xff"'),
+    "letter-cut": beside(b'"\xe2\x82"'),
+    "letter-overlong": beside(b'"\xc0\xaf"'),
+    "surrogate-in-UTF-8": beside(b'"\xed\xa0\x80"'),
+    "beyond-Unicode": beside(b'"\xf4\x90\x80\x80"'),
+    "byte-in-a-name": lambda good: good[:-1] + b',"\xff":1}',
+    "leading-zero": beside(b"01"),
+    "leading-zero-negative": beside(b"-01"),
+    "leading-plus": beside(b"+1"),
+    "point-alone": beside(b"1."),
+    "exponent-empty": beside(b"1e"),
+    "hexadecimal": beside(b"0x1"),
+    "infinity": beside(b"-Infinity"),
+    "word-cut": beside(b"nul"),
+    "word-in-capitals": beside(b"True"),
+    "tab-in-a-text": beside(b'"\t"'),
+    "line-end-in-a-text": beside(b'"\n"'),
+    "control-byte-in-a-text": beside(b'"\x1f"'),
+    "control-byte-between": lambda good: good.replace(b":", b":\x0b", 1),
+    "escape-unknown": beside(b'"\\x41"'),
+    "escape-of-an-apostrophe": beside(b"\"\\'\""),
+    "escape-cut": beside(b'"\\u12"'),
+    "escape-of-other-digits": beside(b'"\\u12g4"'),
+    "comma-at-an-end": beside(b"[1,]"),
+    "comma-missing": beside(b"[1 2]"),
+    "comment": beside(b"1/* */"),
+    "word-behind": lambda good: good + b" x",
+    "comma-behind": lambda good: good + b",",
+    "object-behind": lambda good: good * 2,
+}
+AS_JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("case", NOT_JSON)
+def test_a_body_that_some_would_take_for_json_is_refused_and_changes_nothing(wire, secret, case):
+    """Also where nobody asks for the member that is wrong."""
+    fresh, before = f"{secret}-2", wire.get(f"/secrets/{secret}").json()
+    changes = [("PUT", fresh, b'{"value":"v"}'), ("PUT", secret, b'{"value":"w"}'), ("PATCH", secret, b'{"contentType":"c"}')]
+    for method, name, good in changes:
+        answer = wire.call(method, f"/secrets/{name}", data=NOT_JSON[case](good), headers=AS_JSON)
+        assert (answer.status_code, error_of(answer)["code"]) == (400, "BadParameter"), method
+    assert wire.get(f"/secrets/{fresh}").status_code == 404
+    assert wire.get(f"/secrets/{secret}").json() == before
+
+
+@pytest.mark.parametrize(
+    "case", ["UTF-16-LE", "UTF-32-with-mark", "nul-behind", "byte-alone", "leading-zero", "escape-unknown", "word-behind"])
+def test_such_a_body_is_refused_of_whatever_it_tells(server, wire, name, case):
+    """Where the good one makes a key, a certificate and an application."""
+    applications = "/strongroom/applications"
+    pending = b'{"policy":{"issuer":{"name":"Unknown"},"x509_props":{"subject":"CN=a"}}}'
+    made = [
+        (wire, LATEST, f"/keys/{name}", f"/keys/{name}/create", b'{"kty":"EC"}'),
+        (wire, LATEST, f"/certificates/{name}-2/pending", f"/certificates/{name}-2/create", pending),
+        (server.management(), None, applications, applications, b'{"displayName":"%s"}' % name.encode()),
+    ]
+    for host, version, seen, path, good in made:
+        answer = host.post(path, version=version, data=NOT_JSON[case](good), headers=AS_JSON)
+        assert (answer.status_code, error_of(answer)["code"]) == (400, "BadParameter"), path
+        left = host.get(seen, version=version)
+        assert left.status_code == 404 or name not in left.text, path
+        assert host.post(path, version=version, data=good, headers=AS_JSON).status_code in (200, 201, 202), path
 
 
 @pytest.mark.parametrize("depth", [33, 1_000, 400_000])

@@ -5,6 +5,7 @@ What is common is in `test_application_certificates.py` and `test_workload_ident
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import requests
@@ -64,7 +65,17 @@ def client(home, issuer, tmp_path_factory) -> Client:
 
 
 @pytest.fixture(scope="module")
-def watch(home, client) -> Watch:
+def door(home, client, tmp_path_factory) -> Client:
+    """People may sign in through it; it proves itself as the client does."""
+    file = tmp_path_factory.mktemp("door") / "client.pem"
+    file.write_bytes(client.who.pem)
+    made = home.cli().json("app", "create", "door", "--redirect-uri", "https://door.example/signed-in", "--output", "json")
+    home.cli().run("app", "add-certificate", made["appId"], "--certificate", str(file))
+    return replace(client, app_id=made["appId"])
+
+
+@pytest.fixture(scope="module")
+def watch(home, client, door) -> Watch:
     return Watch(home)
 
 
@@ -136,6 +147,14 @@ def test_a_forged_token_of_an_issuer_is_refused(issuer, refused, case):
 NO_ASSERTION = {"client_assertion": None, "client_assertion_type": None}
 GRANT = "urn:ietf:params:oauth:grant-type:"
 NO_SUCH_GRANT = (400, "unsupported_grant_type", 70_003)
+# RFC 6749 §5.2: the client may not use this grant, because nobody signs in through it.
+NOT_FOR_PEOPLE = (400, "unauthorized_client", 700_016)
+# The members of the grants for people, and the number of the refusal when what they hold was never handed out.
+OF_PEOPLE = {
+    "refresh-token": ({"grant_type": "refresh_token", "refresh_token": ...}, 9_002_313),
+    "code": ({"grant_type": "authorization_code", "code": ..., "redirect_uri": "https://door.example/signed-in"}, 70_008),
+    "device-code": ({"grant_type": GRANT + "device_code", "device_code": ...}, 70_018),
+}
 
 # What is changed in the form (... stands for a good assertion); status, error and number.
 FORMS = {
@@ -146,12 +165,12 @@ FORMS = {
     "type-alone": ({"client_assertion": None, "other": ...}, (401, "invalid_client", 7_000_218)),
     "as-secret": ({**NO_ASSERTION, "client_secret": ...}, (401, "invalid_client", 7_000_215)),
     "as-name-of-the-client": ({**NO_ASSERTION, "client_id": ..., "client_secret": "x"}, (401, "invalid_client", 7_000_215)),
+    "as-name-of-a-client-for-people": (
+        {**NO_ASSERTION, "client_id": ..., "grant_type": "refresh_token", "refresh_token": "x"}, NOT_FOR_PEOPLE),
     "as-grant": ({**NO_ASSERTION, "grant_type": GRANT + "jwt-bearer", "assertion": ...}, NO_SUCH_GRANT),
     "as-grant-of-SAML": ({**NO_ASSERTION, "grant_type": GRANT + "saml2-bearer", "assertion": ...}, NO_SUCH_GRANT),
     "as-token-to-exchange": ({**NO_ASSERTION, "grant_type": GRANT + "token-exchange", "subject_token": ...}, NO_SUCH_GRANT),
-    "as-refresh-token": ({**NO_ASSERTION, "grant_type": "refresh_token", "refresh_token": ...}, NO_SUCH_GRANT),
-    "as-code": ({**NO_ASSERTION, "grant_type": "authorization_code", "code": ...}, NO_SUCH_GRANT),
-    "as-device-code": ({**NO_ASSERTION, "grant_type": GRANT + "device_code", "device_code": ...}, NO_SUCH_GRANT),
+    **{f"as-{what}": ({**NO_ASSERTION, **members}, NOT_FOR_PEOPLE) for what, (members, _) in OF_PEOPLE.items()},
     "on-behalf-of": ({"grant_type": GRANT + "jwt-bearer", "assertion": ..., "requested_token_use": "on_behalf_of"}, NO_SUCH_GRANT),
     "grant-in-capitals": ({"grant_type": "CLIENT_CREDENTIALS", "other": ...}, NO_SUCH_GRANT),
     "client-nobody": ({"client_id": NOBODY}, (401, "invalid_client", 700_021)),
@@ -166,6 +185,15 @@ def test_a_good_assertion_in_another_form_is_refused(home, client, watch, case):
     watch.shown.append(text)
     form = form_of(home, client, text, **{name: text if value is ... else value for name, value in changes.items()})
     check_refused(home.request_token(form), text, status, error, code)
+
+
+@pytest.mark.parametrize("what", OF_PEOPLE)
+def test_an_assertion_in_the_place_of_a_code_is_no_proof_of_the_client(home, door, watch, what):
+    """Where people may sign in, a client that does not prove itself is told so, whatever else it shows."""
+    text, (members, _) = door.signed(), OF_PEOPLE[what]
+    watch.shown.append(text)
+    form = form_of(home, door, text, **NO_ASSERTION, **{name: text if value is ... else value for name, value in members.items()})
+    check_refused(home.request_token(form), text, 401, "invalid_client", 7_000_218)
 
 
 @pytest.mark.parametrize("member", ["client_assertion", "client_assertion_type", "grant_type", "scope"])
@@ -252,6 +280,14 @@ def test_after_all_of_them_the_server_is_unharmed(watch):
 
 def test_all_of_them_are_in_the_log_without_their_text(watch):
     watch.check_log("TokenIssue")
+
+
+@pytest.mark.parametrize("what", OF_PEOPLE)
+def test_a_good_assertion_is_nothing_that_a_person_was_given(home, door, what):
+    """RFC 6749 §5.2: the client has proven itself by the same assertion, and is named in the log."""
+    text, (members, code) = door.signed(), OF_PEOPLE[what]
+    form = form_of(home, door, text, **{name: text if value is ... else value for name, value in members.items()})
+    check_refused(home.request_token(form), text, 400, "invalid_grant", code)
 
 
 def test_an_assertion_that_is_shown_many_times_at_once_serves_once(home, client):

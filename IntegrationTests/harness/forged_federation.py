@@ -84,7 +84,7 @@ FEDERATED = {
     "ES256-for-a-key-of-RSA": (by("ES256", "Kelvin", kid="key-1"), PROOF),
     "PS512": (by("PS512", "key-1"), ALGORITHM),
     "alg-with-nul": (by("RS256", "key-1", called="RS256\0"), ALGORITHM),
-    "crit-null": (lambda i: with_header(i, '{"alg":"RS256","kid":"key-1","crit":null}'), MALFORMED),
+    "crit-null": (lambda i: with_header(i, '{"alg":"RS256","kid":"key-1","crit":null}'), ALGORITHM),
     "padding": (lambda i: i.token(SUBJECT) + "==", MALFORMED),
     "header-UTF-16": (lambda i: with_header(i, '{"alg":"RS256","kid":"key-1"}', "utf-16-le"), MALFORMED),
     "claims-UTF-16": (lambda i: i.sign(as_text(i).encode("utf-16-le")), MALFORMED),

@@ -23,7 +23,7 @@ from .wire import Wire
 MISSING = "AKV10000: Request is missing a Bearer or PoP token."
 KEY = "AKV10046: Unable to resolve the key used for signature validation."
 EXPIRED = "[TokenExpired] Error validating token: 'S2S12086'."
-MALFORMED, ALGORITHM, OWN_KEY, SIGNATURE, NOT_YET, REVOKED, LONG = (
+MALFORMED, ALGORITHM, OWN_KEY, SIGNATURE, NOT_YET, REVOKED, LONG, FOREIGN = (
     f"Error validating token: '{reason}'."
     for reason in (
         "The token is malformed",
@@ -31,8 +31,9 @@ MALFORMED, ALGORITHM, OWN_KEY, SIGNATURE, NOT_YET, REVOKED, LONG = (
         "The token names a key of its own",
         "The signature is not valid",
         "The token is not yet valid",
-        "The client of the token is disabled, changed or deleted",
+        "The client or the person of the token is disabled, changed, deleted or signed out; sign in again",
         "The token is longer than 16384 bytes",
+        "The token of another issuer stands for nobody here, or not for this audience",
     ))
 
 CANARY = "canary-that-nobody-may-repeat"
@@ -179,10 +180,11 @@ class Watch:
         self.shown.append(token)
 
     def check_unharmed(self) -> None:
-        """It runs, has said nothing to its operator, and holds no more than 128 MiB on top."""
+        """It runs, has said nothing to its operator, and holds no more than 256 MiB on top: what it hashes secrets in stays with it, and
+        a server that was idle before had none of that."""
         assert self.server.process.poll() is None
         assert self.server.errors.text() == self.said
-        assert self._resident() - self.memory < 128 << 10, f"{self.memory} KiB before, {self._resident()} KiB now"
+        assert self._resident() - self.memory < 256 << 10, f"{self.memory} KiB before, {self._resident()} KiB now"
         for door in doors_of(self.server):
             assert door.show(self.server.token(resource=door.resource)).status_code == 200, door.name
 

@@ -129,6 +129,9 @@ def _roles(at: Scopes, given: dict[tuple[str, str], str]) -> list[Row]:
             _row("RoleAssignmentDelete", "DELETE", f"{assignments}/{_NOTHING}", delete, scope, 404),
             _row("RoleDefinitionPut", "PUT", f"{definitions}/{_NOTHING}", define, scope, 400, {}),
             _row("RoleDefinitionDelete", "DELETE", f"{definitions}/{_NOTHING}", forget, scope, 204),
+            _row(
+                "AccessExplain", "GET", "/strongroom/access/explanation", read, scope, 200, version=None,
+                query={"principal": NOBODY, "operation": "VaultGet", "scope": scope}),
         ]
         elsewhere = at.all[number - 1]
         for role, not_for in GIVEN.items():
@@ -140,9 +143,40 @@ def _roles(at: Scopes, given: dict[tuple[str, str], str]) -> list[Row]:
     return rows
 
 
+def _diagnostics(at: Scopes) -> list[Row]:
+    rows = []
+    for scope in (at.vault, at.pool):
+        settings, action = f"{scope}/providers/Microsoft.Insights/diagnosticSettings", "Microsoft.Insights/diagnosticSettings"
+        rows += [
+            _row("DiagnosticSettingPut", "PUT", f"{settings}/none", f"{action}/write", scope, 400, {}),
+            _row("DiagnosticSettingGet", "GET", f"{settings}/none", f"{action}/read", scope, 404),
+            _row("DiagnosticSettingList", "GET", settings, f"{action}/read", scope, 200),
+            _row("DiagnosticSettingDelete", "DELETE", f"{settings}/none", f"{action}/delete", scope, 204),
+            _row("DiagnosticCategoryList", "GET", f"{settings}Categories", f"{action}/read", scope, 200),
+            _row("DiagnosticCategoryGet", "GET", f"{settings}Categories/AuditEvent", f"{action}/read", scope, 200),
+        ]
+    return rows
+
+
+def _policies(at: Scopes) -> list[Row]:
+    """Policies, which are defined in the subscription and assigned at each scope."""
+    places = [("Definition", at.subscription), *(("Assignment", scope) for scope in (at.subscription, at.group, at.vault, at.pool))]
+    rows = []
+    for kind, scope in places:
+        path, action = f"{scope}{_AUTHORIZATION}/policy{kind}s", f"Microsoft.Authorization/policy{kind}s"
+        rows += [
+            _row(f"Policy{kind}Put", "PUT", f"{path}/none", f"{action}/write", scope, 400, {}),
+            _row(f"Policy{kind}Get", "GET", f"{path}/none", f"{action}/read", scope, 404),
+            _row(f"Policy{kind}List", "GET", path, f"{action}/read", scope, 200),
+            _row(f"Policy{kind}Delete", "DELETE", f"{path}/none", f"{action}/delete", scope, 204),
+        ]
+    return rows
+
+
 def _server(at: Scopes) -> list[Row]:
     """The server's own affairs, which are of the whole subscription."""
     applications, one = "/strongroom/applications", f"/strongroom/applications/{_NOTHING}"
+    people, person = "/strongroom/users", f"/strongroom/users/{_NOTHING}"
     rows = [
         ("ApplicationCreate", "POST", applications, "applications/write", 400, {}),
         ("ApplicationList", "GET", applications, "applications/read", 200, None),
@@ -152,6 +186,16 @@ def _server(at: Scopes) -> list[Row]:
         ("ApplicationCertificateAdd", "POST", f"{one}/certificates", "applications/write", 400, {}),
         ("ApplicationCertificateRemove", "DELETE", f"{one}/certificates/{'0' * 40}", "applications/write", 404, None),
         ("ApplicationDelete", "DELETE", one, "applications/delete", 404, None),
+        ("PersonCreate", "POST", people, "users/write", 400, {}),
+        ("PersonList", "GET", people, "users/read", 200, None),
+        ("PersonGet", "GET", person, "users/read", 404, None),
+        ("PersonDisable", "POST", f"{person}/disable", "users/write", 404, None),
+        ("PersonEnable", "POST", f"{person}/enable", "users/write", 404, None),
+        ("PersonResetPassword", "POST", f"{person}/resetPassword", "users/write", 404, None),
+        ("PersonResetAuthenticator", "POST", f"{person}/resetAuthenticator", "users/write", 404, None),
+        ("PersonRemoveAuthenticator", "POST", f"{person}/removeAuthenticator", "users/write", 404, None),
+        ("PersonRevokeSessions", "POST", f"{person}/revokeSessions", "users/write", 404, None),
+        ("PersonDelete", "DELETE", person, "users/delete", 404, None),
         ("AuditVerify", "GET", "/strongroom/audit/verification", "audit/read", 200, None),
         ("AuditExport", "GET", "/strongroom/audit/events?after=none", "audit/read", 400, None),
         ("BarrierRotate", "POST", "/strongroom/barrier/rotate", "barrier/rotate/action", 400, {"target": "none"}),
@@ -160,13 +204,19 @@ def _server(at: Scopes) -> list[Row]:
         ("BackupKeyImport", "POST", "/strongroom/backupKeys/import", "backupKeys/import/action", 400, {}),
         ("KeyInspect", "GET", f"/strongroom/keys/vault/{at.vault.rsplit('/', 1)[1]}/{SUBJECT}", "audit/read", 404, None),
     ]
+    demands = "/strongroom/mfaDemands"
     return [
-        _row(operation, method, path, f"Strongroom/{action}", at.subscription, told, body, version=None)
-        for operation, method, path, action, told, body in rows]
+        _row("MFADemandsGet", "GET", demands, "Microsoft.Authorization/roleAssignments/read", at.subscription, 200, version=None),
+        # Who may only give some roles must not lift what others demand.
+        _row(
+            "MFADemandsSet", "PUT", demands, "Microsoft.Authorization/roleDefinitions/write", at.subscription, 400,
+            {"scopes": ["none"]}, version=None),
+        *(_row(operation, method, path, f"Strongroom/{action}", at.subscription, told, body, version=None)
+          for operation, method, path, action, told, body in rows)]
 
 
 def _directory(at: Scopes) -> list[Row]:
-    principal, group, application = (f"/{kind}/{_NOTHING}" for kind in ("servicePrincipals", "groups", "applications"))
+    principal, group, application, user = (f"/{kind}/{_NOTHING}" for kind in ("servicePrincipals", "groups", "applications", "users"))
     credentials = f"{application}/federatedIdentityCredentials"
     ids = {"groupIds": [_NOTHING]}
     rows = [
@@ -175,8 +225,6 @@ def _directory(at: Scopes) -> list[Row]:
         ("ServicePrincipalGet", "GET", principal, "read", 404, None),
         ("GraphApplicationList", "GET", "/applications", "read", 200, None),
         ("GraphApplicationGet", "GET", application, "read", 404, None),
-        ("UserList", "GET", "/users", "read", 200, None),
-        ("UserGet", "GET", f"/users/{_NOTHING}", "read", 404, None),
         ("DirectoryObjectsGetByIds", "POST", "/directoryObjects/getByIds", "read", 200, {"ids": [_NOTHING]}),
         ("DirectoryObjectMemberOfList", "GET", f"{principal}/memberOf", "read", 404, None),
         ("DirectoryObjectGetMemberGroups", "POST", f"{principal}/getMemberGroups", "read", 404, {"securityEnabledOnly": False}),
@@ -194,11 +242,20 @@ def _directory(at: Scopes) -> list[Row]:
         ("FederatedCredentialGet", "GET", f"{credentials}/none", "read", 404, None),
         ("FederatedCredentialDelete", "DELETE", f"{credentials}/none", "write", 404, None),
     ]
+    people = [
+        ("UserList", "GET", "/users", "read", 200, None),
+        ("UserCreate", "POST", "/users", "write", 400, {}),
+        ("UserGet", "GET", user, "read", 404, None),
+        ("UserUpdate", "PATCH", user, "write", 404, {"displayName": "x"}),
+        ("UserDelete", "DELETE", user, "delete", 404, None),
+        ("UserRevokeSessions", "POST", f"{user}/revokeSignInSessions", "write", 404, None),
+    ]
     return [
-        Row(operation, "graph", method, f"/v1.0{path}", (f"Strongroom/applications/{verb}",) if verb else (), at.subscription, told, body,
+        Row(operation, "graph", method, f"/v1.0{path}", (f"Strongroom/{what}/{verb}",) if verb else (), at.subscription, told, body,
             version=None)
-        for operation, method, path, verb, told, body in rows]
+        for what, each in (("applications", rows), ("users", people)) for operation, method, path, verb, told, body in each]
 
 
 def management_rows(at: Scopes, given: dict[tuple[str, str], str]) -> list[Row]:
-    return [*_known(at), *_listed(at), *_resources(at), *_roles(at, given), *_server(at), *_directory(at)]
+    return [
+        *_known(at), *_listed(at), *_resources(at), *_roles(at, given), *_diagnostics(at), *_policies(at), *_server(at), *_directory(at)]

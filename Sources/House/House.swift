@@ -50,6 +50,7 @@ package final class House: Sendable {
     private let hardware: HardwareSetup?
     private let generation: WorkPool
     private let cache: SealedCache
+    private let described = CatalogBox()
 
     /// Opens the data folder, unseals, brings up the rooms. Nothing listens yet.
     ///
@@ -152,7 +153,6 @@ package final class House: Sendable {
                             try Self.usage(of: name, in: vault, try Self.reader(store, keyring))
                         }
                     }))
-            let described = CatalogBox()
             let management = Management(
                 authority: authority, subscription: instance.subscription, access: access, directory: directory,
                 keyring: keyring,
@@ -221,6 +221,8 @@ package final class House: Sendable {
     package func makeLane(_ waker: any Waker) throws(HouseError) -> Lane {
         try Self.lane(store, keyring, cache, authority, signingKeys, directory, access, engine, waker)
     }
+
+    deinit { described.empty() }
 
     /// Ends the writer after what was submitted, with a last checkpoint, and closes the store.
     package func close() {

@@ -8,6 +8,9 @@ package final class CatalogBox: Sendable {
 
     package func fill(_ made: Catalog) { catalog.withLock { $0 = made } }
 
+    /// What is in the catalog holds this box: without this, neither would ever go.
+    package func empty() { catalog.withLock { $0 = nil } }
+
     package func operation(named name: String) -> (any AnyOperation)? {
         catalog.withLock { catalog in
             catalog?.operations.first { $0.name.lowercased() == name.lowercased() && $0.method != nil }
