@@ -68,8 +68,13 @@ struct DiagnosticBody {
                 throw wrong("properties.\(path).enabled", "it must be true or false")
             }
             var members: [String: JSONValue] = ["enabled": .bool(isEnabled)]
-            let category = element["category"]?.text
-            let group = element["categoryGroup"]?.text
+            func name(_ member: String) throws(VaultError) -> String? {
+                guard let value = element[member], value != .null else { return nil }
+                guard let text = value.text else { throw wrong("properties.\(path).\(member)", "it must be text") }
+                return text
+            }
+            let category = try name("category")
+            let group = try name("categoryGroup")
             guard (category == nil) != (group == nil) else {
                 throw wrong("properties." + path, "each needs either a category or a categoryGroup")
             }
@@ -82,6 +87,9 @@ struct DiagnosticBody {
                 members["category"] = .string(known.name)
             }
             if let group {
+                guard path == "logs" else {
+                    throw wrong("properties.\(path).categoryGroup", "metrics have no groups")
+                }
                 let known = Set(categories.flatMap(\.groups)).first { $0.lowercased() == group.lowercased() }
                 guard let known else {
                     throw wrong(

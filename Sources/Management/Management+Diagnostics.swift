@@ -116,6 +116,13 @@ extension Management {
     func deleteDiagnostic(_ input: DiagnosticInput, _ call: Call) async throws(VaultError) -> NoContentOr200 {
         let vault = try existing(input)
         call.concerns(resourceID: Self.identifier(of: vault))
+        call.concerns(
+            objectID:
+                "\(Self.identifier(of: vault))/providers/Microsoft.Insights/diagnosticSettings/\(input.name.prefix(260))"
+        )
+        guard
+            try ExtensionTable.resource(.diagnosticSetting, input.name, at: input.scope, in: call.lane.reader) != nil
+        else { return NoContentOr200(isAbsent: true) }
         let isFound = try await call.commit { transaction throws(VaultError) -> Bool in
             guard
                 let found = try ExtensionTable.resource(

@@ -84,17 +84,41 @@ extension Management {
     {
         try requireOwn(input.place)
         let made = try Self.made(call)
-        call.concerns(objectID: "\(input.scope)/providers/\(kind.type)/\(input.name)")
+        let identifier = try identifier(of: input.scope)
+        call.concerns(objectID: "\(identifier)/providers/\(kind.type)/\(input.name)")
+        var members = input.properties.members ?? [:]
+        if kind == .policyAssignment { members["scope"] = .string(identifier) }
+        let properties = JSONValue.object(members)
         let resource = try await call.commit { transaction throws(VaultError) -> ExtensionResource in
             try check(transaction)
             let known = try ExtensionTable.resource(kind, input.name, at: input.scope, in: transaction)
             let resource = ExtensionResource(
-                kind: kind, name: known?.name ?? input.name, scope: input.scope.description,
-                properties: input.properties, created: known?.created ?? made, modified: made)
+                kind: kind, name: known?.name ?? input.name, scope: identifier,
+                properties: properties, created: known?.created ?? made, modified: made)
             try ExtensionTable.put(resource, at: input.scope, in: transaction)
             return resource
         }
         return write(resource, 201)
+    }
+
+    /// A scope as what is there spells it.
+    ///
+    /// - Throws: `.resourceNotFound`, `.resourceGroupNotFound` where nothing is.
+    private func identifier(of scope: Scope) throws(VaultError) -> String {
+        let parts = scope.description.split(separator: "/").map(String.init)
+        switch scope.level {
+        case .subscription: return Scope.subscription(subscription).description
+        case .resourceGroup:
+            guard let group = groups.first(where: { $0.name.lowercased() == parts[3].lowercased() }) else {
+                throw VaultError(.resourceGroupNotFound, "Resource group '\(parts[3].prefix(90))' could not be found.")
+            }
+            return Scope.resourceGroup(group.name, in: subscription).description
+        case .vault, .collection, .object:
+            guard let name = VaultName(parts[7]), let vault = vaults.vault(name, scope.isInPool ? .managedHSM : .vault),
+                vault.scopes.vault.key == scope.key
+            else { throw VaultError(.resourceNotFound, "The resource '\(scope)' was not found.") }
+            return Self.identifier(of: vault)
+        }
     }
 
     private func get(_ kind: ExtensionResource.Kind, _ input: PolicyInput, _ call: Call) throws(VaultError)
@@ -116,6 +140,9 @@ extension Management {
     ) async throws(VaultError) -> JSONOutput {
         try requireOwn(input.place)
         call.concerns(objectID: "\(input.scope)/providers/\(kind.type)/\(input.name)")
+        guard try ExtensionTable.resource(kind, input.name, at: input.scope, in: call.lane.reader) != nil else {
+            return .nothing
+        }
         let found = try await call.commit { transaction throws(VaultError) -> ExtensionResource? in
             guard let found = try ExtensionTable.resource(kind, input.name, at: input.scope, in: transaction) else {
                 return nil
@@ -158,13 +185,6 @@ extension Management {
     // MARK: Assignments
 
     func assignPolicy(_ input: PolicyInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        if [.vault].contains(input.scope.level) {
-            let parts = input.scope.description.split(separator: "/")
-            let name = parts.last.flatMap { VaultName($0) }
-            guard let name, let vault = vaults.vault(name, input.scope.isInPool ? .managedHSM : .vault),
-                vault.scopes.vault.key == input.scope.key
-            else { throw VaultError(.resourceNotFound, "The resource '\(input.scope)' was not found.") }
-        }
         let wanted = input.properties["policyDefinitionId"]?.text ?? ""
         return try await keep(.policyAssignment, input, call) { transaction throws(VaultError) in
             let all = try ExtensionTable.all(.policyDefinition, in: transaction)
@@ -181,7 +201,7 @@ extension Management {
     }
 
     struct PolicyListInput: OperationInput {
-        enum Reach: Sendable { case exact, above, all }
+        enum Reach: Sendable { case exact, above, below, all }
 
         let place: SubscriptionInput
         let scope: Scope
@@ -196,16 +216,18 @@ extension Management {
             let filter = try request.query.value("$filter") ?? ""
             let parts = filter.split(separator: "'", omittingEmptySubsequences: false)
             definition =
-                parts.count == 3 && parts[0].lowercased().filter({ $0 != " " }) == "policydefinitionideq"
+                parts.count == 3 && parts[2].allSatisfy { $0 == " " }
+                    && parts[0].lowercased().filter({ $0 != " " }) == "policydefinitionideq"
                 ? String(parts[1]) : nil
             switch filter.lowercased().filter({ $0 != " " }) {
             case "": reach = .all
             case "atexactscope()": reach = .exact
             case "atscope()": reach = .above
+            case "atscopeandbelow()": reach = .below
             case _ where definition != nil: reach = .all
             default:
                 throw .badParameter(
-                    "The $filter query parameter understands atScope(), atExactScope() and policyDefinitionId eq '<id>'."
+                    "The $filter query parameter understands atScope(), atExactScope(), atScopeAndBelow() and policyDefinitionId eq '<id>'."
                 )
             }
         }
@@ -225,6 +247,7 @@ extension Management {
             switch input.reach {
             case .exact: return input.scope.key == scope.key
             case .above: return isAbove
+            case .below: return scope.key == input.scope.key || scope.key.hasPrefix(input.scope.key + "/")
             case .all: return isAbove || scope.key.hasPrefix(input.scope.key + "/")
             }
         }

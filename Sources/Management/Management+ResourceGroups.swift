@@ -155,9 +155,10 @@ extension Management {
             )
         }
         let scope = Scope.resourceGroup(name, in: subscription)
-        // Roles at it end with it: another group of its name must not find them.
+        // Roles and policies at it end with it: another group of its name must not find them.
         let roles = try await call.commit { transaction throws(VaultError) -> [GUID] in
             try ResourceGroupTable.remove(name, in: transaction)
+            try ExtensionTable.removeAll(at: scope, in: transaction)
             return try Self.removeRoles(at: scope, in: transaction)
         }
         resourceGroups.withdraw(name)

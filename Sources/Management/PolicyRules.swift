@@ -31,7 +31,9 @@ enum PolicyRules {
 
     static func definition(_ given: JSONValue) throws(VaultError) -> JSONValue {
         var members = try texts(given, [("displayName", 128), ("description", 512), ("mode", 128), ("version", 32)])
-        if let type = given["policyType"]?.text, !["custom", "notspecified"].contains(type.lowercased()) {
+        if let type = given["policyType"], type != .null,
+            !["custom", "notspecified"].contains(type.text?.lowercased() ?? "")
+        {
             throw wrong("policyType", "only custom definitions can be made")
         }
         members["policyType"] = .string("Custom")
@@ -61,7 +63,8 @@ enum PolicyRules {
             given,
             [("displayName", 128), ("description", 512), ("policyDefinitionId", 1_024), ("definitionVersion", 32)])
         guard members["policyDefinitionId"] != nil else { throw wrong("policyDefinitionId", "it is missing") }
-        let mode = given["enforcementMode"]?.text ?? "Default"
+        var mode = "Default"
+        if let wanted = given["enforcementMode"], wanted != .null { mode = wanted.text ?? "" }
         guard let known = ["Default", "DoNotEnforce"].first(where: { $0.lowercased() == mode.lowercased() }) else {
             throw wrong("enforcementMode", "it must be Default or DoNotEnforce")
         }
@@ -86,12 +89,26 @@ enum PolicyRules {
         return .object(members)
     }
 
+    private static func isOf(_ type: String, _ value: JSONValue) -> Bool {
+        switch (type, value) {
+        case ("string", .string), ("array", .array), ("object", .object), ("boolean", .bool), ("integer", .integer),
+            ("float", .integer), ("float", .number):
+            true
+        case ("datetime", .string(let text)): Timestamp(iso8601: text) != nil
+        default: false
+        }
+    }
+
     /// Whether the values are those that the definition asks for.
     static func check(_ given: JSONValue?, against declared: JSONValue?) throws(VaultError) {
         let (values, parameters) = (given?.members ?? [:], declared?.members ?? [:])
         for (name, value) in values {
             guard let parameter = parameters.first(where: { $0.key.lowercased() == name.lowercased() })?.value else {
                 throw wrong("parameters.\(name.prefix(64))", "the policy definition has no such parameter")
+            }
+            guard let type = parameter["type"]?.text?.lowercased(), let shown = value["value"], isOf(type, shown) else {
+                throw wrong(
+                    "parameters.\(name.prefix(64))", "its value is not of the type that the definition declares")
             }
             if let allowed = parameter["allowedValues"]?.elements, let chosen = value["value"],
                 !allowed.contains(chosen)
