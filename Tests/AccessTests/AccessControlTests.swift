@@ -168,3 +168,36 @@ private final class Unreadable: RecordReader {
     func record(at key: String) throws(VaultError) -> [UInt8]? { throw .unavailable("not now") }
     func records(in range: KeyRange, limit: Int) throws(VaultError) -> [StoreEntry] { throw .unavailable("not now") }
 }
+
+extension AccessControlTests {
+    @Test("What is remembered of a vault does not hold for another one of its name in another group")
+    func remadeElsewhere() throws {
+        let decider = AccessDecider(AccessControl([try assignment(at: .resourceGroup("Group", in: Self.subscription))]))
+        #expect(decider.grant(.secretsGet, to: principal, on: try chain(), object: nil) != nil)
+        #expect(decider.grant(.secretsGet, to: principal, on: try chain(group: "Other"), object: nil) == nil)
+    }
+
+    @Test("A role or a scope that demands a second factor gives nothing to people without, and all to programs")
+    func secondFactor() throws {
+        func person(lacksMFA: Bool) -> Principal {
+            Principal(
+                kind: .user, objectID: principal.objectID, applicationID: principal.applicationID,
+                tenant: principal.tenant, issuer: "i", lacksMFA: lacksMFA)
+        }
+        let role = try #require(BuiltInRoles.role(named: "Key Vault Secrets User")).id
+        for demands in [
+            MFADemands(roles: [role]), MFADemands(scopes: ["\(Self.vaultScope)"]),
+            MFADemands(scopes: ["/subscriptions/\(Self.subscription)"]),
+        ] {
+            let control = AccessControl([try assignment(at: Self.vaultScope)], demands: demands)
+            let decider = AccessDecider(control)
+            func isGranted(_ principal: Principal) throws -> Bool {
+                decider.grant(.secretsGet, to: principal, on: try chain(), object: (Self.name, "secrets")) != nil
+            }
+            #expect(try !isGranted(person(lacksMFA: true)))
+            #expect(try isGranted(person(lacksMFA: true).withMFA))
+            #expect(try isGranted(person(lacksMFA: false)))
+            #expect(try isGranted(principal))
+        }
+    }
+}

@@ -1,4 +1,5 @@
 import Domain
+import Foundation
 import Testing
 
 struct JSONLimitsTests {
@@ -126,5 +127,41 @@ struct JSONLimitsTests {
     @Test("Unknown members are passed over")
     func unknown() throws {
         #expect(try Body.fromJSON(Array(#"{"name":"x","other":{"deep":[1]}}"#.utf8)).name == "x")
+    }
+
+    @Test(
+        "Words that are none, raw control bytes and unknown escapes are no JSON",
+        arguments: [
+            "[01]", "[-]", "[1.]", "[.5]", "[1e]", "[+1]", "[tru]", "[True]", "[nul]", "[NaN]", "[0x1]", "[\"\t\"]",
+            "[\"\\x\"]",
+            "[\"\\u12g4\"]", "[\"\\u12\"]", "[1 2]x", "{\"a\":1}\u{0}",
+        ])
+    func words(_ text: String) {
+        #expect(throws: VaultError.self) { try JSONValue.fromJSON(Array(text.utf8)) }
+    }
+
+    @Test(
+        "Words that are some",
+        arguments: ["[0,-0,1.5,1e5,1E-5,-12.25e+3,true,false,null,\"\\u00e9\\n\\/\"]", " [ 1 , 2 ] \n"])
+    func goodWords(_ text: String) throws { _ = try JSONValue.fromJSON(Array(text.utf8)) }
+
+    @Test(
+        "Other encodings than UTF-8 are no JSON",
+        arguments: [String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf32LittleEndian])
+    func encodings(_ encoding: String.Encoding) throws {
+        let bytes = Array(try #require(#"{"a":"∰"}"#.data(using: encoding)))
+        #expect(throws: VaultError.self) { try JSONValue.fromJSON(bytes) }
+        #expect(throws: VaultError.self) { try JSONValue.fromJSON([0x22, 0xFF, 0x22]) }
+    }
+
+    private struct Marked: Decodable {
+        let crit: Mentioned
+    }
+
+    @Test(
+        "A member is mentioned whatever its value",
+        arguments: [("{}", false), (#"{"crit":null}"#, true), (#"{"crit":[1]}"#, true)])
+    func mentioned(_ text: String, _ isMentioned: Bool) throws {
+        #expect(try Marked.fromJSON(Array(text.utf8)).crit.isMentioned == isMentioned)
     }
 }
