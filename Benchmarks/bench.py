@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import certificates
+import identity
 import keys
 import report
 from programs import HERE, BenchmarkError, Disk, Nginx, Strongroom, cipher, foreign_cpu_seconds, wrk, wrk_seed
@@ -21,9 +22,9 @@ from programs import HERE, BenchmarkError, Disk, Nginx, Strongroom, cipher, fore
 # Which yardsticks a part is held against, one number each. Several are one after the other: the rate of doing all of them.
 YARDSTICKS = {
     "get": {"ratio": ["nginx"]}, "random": {"ratio": ["nginx"]}, "set": {"ratio": ["disk"]}, **keys.YARDSTICKS,
-    **certificates.YARDSTICKS,
+    **certificates.YARDSTICKS, **identity.YARDSTICKS,
 }
-LOADS = ["get", "random", "set", *keys.PARTS, *certificates.PARTS]
+LOADS = ["get", "random", "set", *keys.PARTS, *certificates.PARTS, *identity.PARTS]
 PARTS = ["rest", "start", "list", *LOADS]
 NAMES_TO_LIST = 10_000
 
@@ -79,7 +80,7 @@ def listing(server):
     return seconds
 
 
-def all_runs(server, nginx, folder, settings):
+def all_runs(binary, server, nginx, folder, settings, running):
     """What can be run in a round, in its order: a yardstick comes before the parts that are held against it."""
     seconds, token, disk = settings["seconds"], server.token(), Disk(folder)
 
@@ -98,6 +99,8 @@ def all_runs(server, nginx, folder, settings):
         runs |= keys.runs(server, folder, seconds)
     if set(certificates.PARTS) & set(settings["only"]):
         runs |= keys.yardsticks(seconds) | certificates.runs(server, nginx, folder, seconds)
+    if wanted := set(identity.PARTS) & set(settings["only"]):
+        runs |= keys.yardsticks(seconds) | identity.runs(binary, server, folder, seconds, wanted, running)
     return runs
 
 
@@ -156,7 +159,7 @@ def measure(binary, settings, folder, running):
         running.callback(nginx.close)
         nginx.start()
         tls = {"strongroom": cipher(server.port), "nginx": cipher(nginx.port)}
-        results |= rounds(server, nginx, all_runs(server, nginx, folder, settings), settings)
+        results |= rounds(server, nginx, all_runs(binary, server, nginx, folder, settings, running), settings)
         results["after"] = {"resident": server.resident_mib}
     return results, tls
 

@@ -272,9 +272,9 @@ def wrk(script, url, seconds, server, **options):
     }
 
 
-def wrk_seed(url, token, secrets):
-    """Runs the script `seed` until each of its threads has said that all its secrets are answered."""
-    run = Wrk("seed", url, 600, token=token, secrets=secrets, threads=THREADS)
+def wrk_seed(url, token, secrets, script="seed", **variables):
+    """Runs a script that seeds until each of its threads has said that all its requests are answered."""
+    run = Wrk(script, url, 600, token=token, secrets=secrets, threads=THREADS, **variables)
     try:
         finished = 0
         for line in run.process.stdout:

@@ -25,6 +25,10 @@ GOALS = [
     ("P-256 certificates issued by request, durable", "issue", "rate", ">=", 500, "/s"),
     ("P-256 certificates with key generation, durable", "certify", "rate", ">=", 500, "/s"),
     ("OCSP: of nginx's rate, both in clear", "ocsp", "ratio", ">=", 0.4, ""),
+    ("tokens: of nginx and OpenSSL", "token", "ratio", ">=", 0.50, ""),
+    ("GET beside 1,000 role assignments: of ten", "assigned", "ratio", ">=", 0.90, ""),
+    ("GET beside 100,000 role assignments: of ten", "assigned-many", "ratio", ">=", 0.90, ""),
+    ("GET beside 10,000 principals: of ten", "principals", "ratio", ">=", 0.90, ""),
     ("GET beside key creation, signatures: p99", "beside", "p99", "<", 10, "ms"),
 ]
 TITLES = {
@@ -37,6 +41,9 @@ TITLES = {
     "softhsm-ec": "SoftHSM in process, P-256", "hsm-es256": "ES256, EC-HSM P-256",
     "issue": "issue by request, P-256", "certify": "certificates with keys, P-256",
     "nginx-plain": "nginx, static, in clear", "ocsp": "OCSP by GET",
+    "token": "tokens by client secret", "few": "GET, ten role assignments",
+    "assigned": "GET, 1,000 assignments", "assigned-many": "GET, 100,000 assignments",
+    "principals": "GET, 10,000 principals",
     "create": "create of P-256 keys", "beside": "GET beside other work",
 }
 
