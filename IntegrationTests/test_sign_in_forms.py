@@ -84,7 +84,7 @@ def test_a_page_can_be_read_by_everybody(shown, kind):
     """WCAG 2.2: a language, a title that tells where one is, one heading, labels, and alerts that are read out."""
     page = shown[kind]
     assert page.answer.text.startswith("<!DOCTYPE html>") and page.tags[0] == ("html", {"lang": "en"})
-    assert page.heading and page.title == f"{page.heading} - Strongroom"
+    assert page.heading and page.title == f"{'Error: ' if page.alert else ''}{page.heading} - Strongroom"
     assert [tag for tag, _ in page.tags].count("h1") == 1
     assert any(given.get("name") == "viewport" and "user-scalable" not in given["content"] for tag, given in page.tags if tag == "meta")
     identifiers = [given["id"] for _, given in page.tags if "id" in given]
@@ -166,7 +166,7 @@ def variants(login, client, pkce, person) -> dict[str, bytes | list]:
     twice = {
         "two names": ("username", "bob@example.com"), "two passwords": ("password", "x"), "two codes": ("otc", "1"),
         "two actions": ("action", "cancel"), "two clients": ("client_id", "x"), "two addresses": ("redirect_uri", "https://evil.example"),
-        "two new passwords": ("new_password", "x"), "large body": ("filler", "x" * 20_000),
+        "two new passwords": ("new_password", "x"),
     }
     return {
         "nothing": b"", "no form": b"{}", "bad percent": b"username=%zz", "bad utf-8": b"username=%ff",
@@ -178,7 +178,7 @@ def variants(login, client, pkce, person) -> dict[str, bytes | list]:
 
 BROKEN = [
     "nothing", "no form", "bad percent", "bad utf-8", "no client", "long password", "many fields", "another address", "two names",
-    "two passwords", "two codes", "two actions", "two clients", "two addresses", "two new passwords", "large body",
+    "two passwords", "two codes", "two actions", "two clients", "two addresses", "two new passwords",
 ]
 
 
@@ -189,7 +189,7 @@ def test_a_broken_form_gets_a_page(login, client, pkce, alice, kind):
 
 
 @pytest.mark.parametrize("path", ["{tenant}/password", "device"])
-@pytest.mark.parametrize("content", [b"", b"%zz", b"username=a&username=b", b"x=" + b"y" * 20_000], ids=["nothing", "percent", "twice", "large"])
+@pytest.mark.parametrize("content", [b"", b"%zz", b"username=a&username=b"], ids=["nothing", "percent", "twice"])
 def test_other_broken_forms_get_a_page_too(login, path, content):
     page = Page(login.post(f"{login.server.login}/{path.format(tenant=login.server.tenant)}", content))
     assert page.status in (400, 403, 413) and page.heading
@@ -203,18 +203,13 @@ def test_a_parameter_that_is_given_twice_is_answered_by_a_page(login, client, pk
     assert page.status == 400 and name in page.text
 
 
-def test_the_address_of_a_form_that_is_opened_by_hand_shows_a_page(login):
-    """A browser asks for it when somebody presses Enter in its address field."""
-    page = Page(login.get(f"{login.tenant_url}/login"))
-    assert page.status in (400, 404, 405) and page.heading
-
-
 @pytest.mark.parametrize("version", [V1, V2])
 def test_an_unknown_tenant_gets_a_page(login, client, pkce, version):
     page = Page(login.get(f"{login.server.login}/{uuid.uuid4()}{version}/authorize", **login.parameters(client, pkce)))
     assert page.status in (400, 404) and page.heading and page.forms == []
 
 
+@pytest.mark.operation("SignInPagePost")
 def test_a_request_that_comes_by_post_is_answered_as_well(login, client, pkce):
     """OpenID Connect Core 1.0 §3.1.2.1."""
     page = Page(login.post(f"{login.tenant_url}{V2}/authorize", login.parameters(client, pkce)))

@@ -46,7 +46,7 @@ def test_a_user_is_made_and_shown(directory, login):
     assert uuid.UUID(id) and created.endswith("Z")
     assert made == {
         "@odata.type": "#microsoft.graph.user", "userPrincipalName": wanted["userPrincipalName"], "displayName": "Carol of the tests",
-        "mailNickname": "carol", "mail": None, "accountEnabled": True,
+        "mailNickname": "carol", "mail": None, "accountEnabled": True, "identities": [],
     }
     for who in (id, id.upper(), wanted["userPrincipalName"], wanted["userPrincipalName"].upper()):
         assert directory.get(path(who)) == {**made, "id": id, "createdDateTime": created}

@@ -553,7 +553,7 @@ FORGED = {
     "critical": (header(crit=["b64"], b64=False), ALGORITHM),
     "critical and unknown": (header(crit=["exp"], exp=1), ALGORITHM),
     "critical nothing": (header(crit=[]), ALGORITHM),
-    "critical text": (header(crit="b64"), MALFORMED),
+    "critical text": (header(crit="b64"), ALGORITHM),
     # Times
     "ended": (changed(exp=lambda now: now - 300), TIME),
     "ended long ago": (changed(exp=1), TIME),

@@ -146,15 +146,11 @@ extension Login {
         let given = """
             \(Page.field(
                 "username", "User name", value: name,
-                name.isEmpty
-                    ? #"autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128" required autofocus"#
-                    : #"autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128" required"#,
+                #"autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128" required"#,
                 hint: "Such as alice@example.com"))
             \(Page.field(
                 "password", asksNew ? "Present password" : "Password", type: "password",
-                name.isEmpty
-                    ? #"autocomplete="current-password" maxlength="1024" required"#
-                    : #"autocomplete="current-password" maxlength="1024" required autofocus"#))
+                #"autocomplete="current-password" maxlength="1024" required"#))
             \(Page.field(
                 "otc", "Code of your authenticator",
                 #"inputmode="numeric" autocomplete="one-time-code" maxlength="16" pattern="[0-9 ]*""#,

@@ -150,7 +150,9 @@ extension Management {
         case .permission(let permission, let alternative):
             try explainData(permission, alternative, operation, principal, input, call, &explanation)
         case .perItem(let permission):
-            if operation.hosts.isDisjoint(with: [.vault, .managedHSM]) {
+            if operation.hosts.isDisjoint(with: [.vault, .managedHSM]), operation.method != .get {
+                explainManagement(permission, principal, input.scope, call, &explanation)
+            } else if operation.hosts.isDisjoint(with: [.vault, .managedHSM]) {
                 explanation.add(
                     "Permission", true,
                     "\(operation.name) is open to everybody who is known; what is not one's own is shown by \(permission.action)"
