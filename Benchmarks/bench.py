@@ -115,12 +115,13 @@ def rounds(server, nginx, runs, settings):
         needed.update(*YARDSTICKS.get(part, {}).values())
     wanted = [part for part in runs if part in needed]
     measured = {part: [] for part in wanted}
+    ours = [pid for one in (server, nginx, *identity.servers) for pid in one.pids]
     for number in range(settings["rounds"]):
         for part in wanted:
             time.sleep(0.5)
-            begin, foreign = time.monotonic(), foreign_cpu_seconds(server.pids + nginx.pids)
+            begin, foreign = time.monotonic(), foreign_cpu_seconds(ours)
             result = runs[part]()
-            foreign = foreign_cpu_seconds(server.pids + nginx.pids) - foreign
+            foreign = foreign_cpu_seconds(ours) - foreign
             result["others"] = foreign / (time.monotonic() - begin) / os.cpu_count()
             for name, yardsticks in YARDSTICKS.get(part, {}).items():
                 result[name] = result["rate"] / one_after_the_other(measured[other][-1]["rate"] for other in yardsticks)

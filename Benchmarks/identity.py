@@ -15,6 +15,8 @@ YARDSTICKS = {
 }
 ASSIGNMENTS = {"assigned": 1_000, "assigned-many": 100_000}
 PRINCIPALS = 10_000
+# Those that were started beside the one that everything else uses.
+servers: list[Strongroom] = []
 SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 
 
@@ -63,6 +65,7 @@ def runs(binary, server, folder, seconds, wanted, running: contextlib.ExitStack)
         other = Strongroom(binary, own)
         running.callback(other.close)
         other.start()
+        servers.append(other)
         other.client().call("PUT", "/secrets/bench-0?api-version=7.4", {"value": "the first value"})
         if name in ASSIGNMENTS:
             assign(other, ASSIGNMENTS[name])
