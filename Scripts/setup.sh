@@ -16,7 +16,8 @@ fail() {
 packages=(libsqlite3-dev libssl-dev libp11-kit-dev softhsm2 libnss-myhostname pkg-config ca-certificates openssl)
 case "$purpose" in
 build) ;;
-# opensc has pkcs11-tool, which looks into the token from outside; pebble is an ACME authority; nginx and curl use what is issued.
+# opensc has pkcs11-tool, which looks into the token from outside; pebble is an ACME authority; nginx and curl use what is issued;
+# chromium looks at the pages where people sign in.
 test) packages+=(python3-venv opensc pebble nginx curl chromium) ;;
 bench) packages+=(python3 wrk nginx sqlite3 gcc libc6-dev) ;;
 *) fail "unknown purpose '$purpose'; use no argument, 'test' or 'bench'" ;;
