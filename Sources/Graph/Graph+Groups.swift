@@ -85,8 +85,7 @@ extension Graph {
                 ("mailNickname", body.mailNickname, 64),
             ] {
                 guard let value else { continue }
-                let isPrintable = value.unicodeScalars.allSatisfy { !$0.properties.generalCategory.isInvisible }
-                guard value.utf16.count <= most, isPrintable, name == "description" || !value.isEmpty else {
+                guard value.utf16.count <= most, value.isPrintable, name == "description" || !value.isEmpty else {
                     throw .badParameter(
                         "Property '\(name)' has invalid value: it must be at most \(most) printable characters.\r\n")
                 }
@@ -212,12 +211,5 @@ extension Graph {
             guard group.members.contains(member) else { throw Self.absent("member", member.description) }
             group.members.removeAll { $0 == member }
         }
-    }
-}
-
-extension Unicode.GeneralCategory {
-    /// What a terminal would obey, or what hides.
-    fileprivate var isInvisible: Bool {
-        self == .control || self == .lineSeparator || self == .paragraphSeparator || self == .format
     }
 }

@@ -61,19 +61,6 @@ package struct Graph: Sendable {
 
     // MARK: Shapes
 
-    struct JSONOutput: OperationOutput {
-        let status: UInt16
-        let body: [UInt8]
-
-        init(status: UInt16 = 200, _ write: (inout JSONWriter) -> Void) {
-            var writer = JSONWriter()
-            writer.object(write)
-            (self.status, body) = (status, writer.bytes)
-        }
-
-        func response(_ call: Call) -> Response { Response(status: status, body: body) }
-    }
-
     func list<Item>(_ kind: String, _ items: [Item], _ write: (Item, inout JSONWriter) -> Void) -> JSONOutput {
         JSONOutput { document in
             document.member(named: "@odata.context", "\(authority.url(of: .graph))/v1.0/$metadata#\(kind)")

@@ -66,12 +66,7 @@ package struct User: Sendable {
 
 extension User {
     package static func isDisplayName(_ text: String) -> Bool {
-        (1...256).contains(text.utf16.count)
-            && text.unicodeScalars.allSatisfy { scalar in
-                let category = scalar.properties.generalCategory
-                return category != .control && category != .format && category != .lineSeparator
-                    && category != .paragraphSeparator
-            }
+        (1...256).contains(text.utf16.count) && text.isPrintable
     }
 
     /// Writes a person who must be new.

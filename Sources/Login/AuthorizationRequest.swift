@@ -114,7 +114,7 @@ extension AuthorizationRequest.Answer {
     func send(_ more: [(name: String, value: String)], title: String, note: String) -> PageOrRedirect {
         let parameters = parameters(more)
         guard usesFormPost else {
-            let query = parameters.map { "\($0.name)=\(Form.encode($0.value))" }.joined(separator: "&")
+            let query = parameters.map { "\($0.name)=\($0.value.formEncoded)" }.joined(separator: "&")
             let joint = redirectAddress.contains("?") ? "&" : "?"
             return .redirect(Redirect(address: redirectAddress + joint + query))
         }

@@ -47,17 +47,4 @@ struct Form: Sendable {
         }
         return String(validating: result, as: UTF8.self)
     }
-
-    /// A name or value as it stands in a form or a query.
-    static func encode(_ text: String) -> String {
-        var result = ""
-        for byte in text.utf8 {
-            if byte.isASCIILetter || byte.isASCIIDigit || "-._~".utf8.contains(byte) {
-                result.unicodeScalars.append(Unicode.Scalar(byte))
-            } else {
-                result += "%" + Hex.encode([byte]).uppercased()
-            }
-        }
-        return result
-    }
 }

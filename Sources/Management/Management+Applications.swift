@@ -60,8 +60,7 @@ extension Management {
             }
             self.kind = kind
             signIn = try Self.signIn(body.redirectUris ?? [], isPublic: body.isPublicClient ?? false, kind)
-            let isPrintable = displayName.unicodeScalars.allSatisfy { !$0.properties.generalCategory.isControl }
-            guard (1...120).contains(displayName.utf16.count), isPrintable else {
+            guard (1...120).contains(displayName.utf16.count), displayName.isPrintable else {
                 throw .badParameter(
                     "Property 'displayName' has invalid value: it must be 1 to 120 printable characters.\r\n")
             }
@@ -226,11 +225,5 @@ extension Management {
 
     private static func unknown(_ id: GUID) -> VaultError {
         VaultError(.resourceNotFound, "The application '\(id)' does not exist.")
-    }
-}
-
-extension Unicode.GeneralCategory {
-    fileprivate var isControl: Bool {
-        self == .control || self == .lineSeparator || self == .paragraphSeparator || self == .format
     }
 }

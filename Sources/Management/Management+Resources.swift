@@ -173,27 +173,6 @@ extension Management {
         }
     }
 
-    /// JSON that is answered as it is.
-    struct JSONOutput: OperationOutput {
-        let status: UInt16
-        let body: [UInt8]
-
-        init(status: UInt16 = 200, _ write: (inout JSONWriter) -> Void) {
-            var writer = JSONWriter()
-            writer.object(write)
-            body = writer.bytes
-            self.status = status
-        }
-
-        static func list(_ write: (inout JSONWriter) -> Void) -> JSONOutput { JSONOutput { $0.array("value", write) } }
-
-        static let nothing = JSONOutput(empty: 204)
-
-        private init(empty status: UInt16) { (self.status, body) = (status, []) }
-
-        func response(_ call: Call) -> Response { Response(status: status, body: body) }
-    }
-
     // MARK: The cloud
 
     struct MetadataInput: OperationInput {

@@ -478,35 +478,3 @@ package final class Dispatcher: Sendable {
         }
     }
 }
-
-extension HostRoute {
-    var kind: Hosts? {
-        switch self {
-        case .vault: .vault
-        case .login: .login
-        case .management: .management
-        case .graph: .graph
-        case .managedHSM: .managedHSM
-        case .console, .unknown: nil
-        }
-    }
-
-    /// Which tokens this host takes; nil where it takes none.
-    var resource: Authority.Resource? {
-        switch self {
-        case .vault: .vault
-        case .managedHSM: .managedHSM
-        case .management: .management
-        case .graph: .graph
-        case .login, .console, .unknown: nil
-        }
-    }
-
-    var style: Response.Style {
-        switch self {
-        case .vault: .vault
-        case .managedHSM: .managedHSM
-        case .login, .management, .graph, .console, .unknown: .plain
-        }
-    }
-}

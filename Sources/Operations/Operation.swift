@@ -142,3 +142,27 @@ package struct NoContent: OperationOutput {
     package init() {}
     package func response(_ call: Call) -> Response { Response(status: 204) }
 }
+
+/// For operations that answer a JSON object which they write themselves.
+package struct JSONOutput: OperationOutput {
+    let status: UInt16
+    let body: [UInt8]
+
+    package init(status: UInt16 = 200, _ write: (inout JSONWriter) -> Void) {
+        var writer = JSONWriter()
+        writer.object(write)
+        (self.status, body) = (status, writer.bytes)
+    }
+
+    private init(empty status: UInt16) { (self.status, body) = (status, []) }
+
+    /// `{"value":[…]}`
+    package static func list(_ write: (inout JSONWriter) -> Void) -> JSONOutput {
+        JSONOutput { $0.array("value", write) }
+    }
+
+    /// 204.
+    package static let nothing = JSONOutput(empty: 204)
+
+    package func response(_ call: Call) -> Response { Response(status: status, body: body) }
+}

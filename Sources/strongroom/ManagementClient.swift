@@ -179,12 +179,7 @@ final class ManagementClient {
         return "the server answered with status \(status)"
     }
 
-    static func formEncoded(_ bytes: [UInt8]) -> String {
-        bytes.map { byte in
-            byte.isASCIILetter || byte.isASCIIDigit || "-._~".utf8.contains(byte)
-                ? String(Unicode.Scalar(byte)) : "%" + Hex.encode([byte]).uppercased()
-        }.joined()
-    }
+    static func formEncoded(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self).formEncoded }
 
     private func exchange(
         _ method: HTTPMethod, _ address: String, _ headers: [(name: String, value: String)], _ body: [UInt8]
