@@ -98,6 +98,13 @@ package struct JSONWriter: Sendable {
         string(value)
     }
 
+    package mutating func object(named key: String, _ body: (inout JSONWriter) -> Void) {
+        string(key)
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+        object(body)
+    }
+
     package mutating func member(named key: String, _ value: Bool) {
         string(key)
         bytes.append(UInt8(ascii: ":"))

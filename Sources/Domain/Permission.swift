@@ -16,7 +16,11 @@ package enum Permission: UInt8, CaseIterable, Sendable {
     case authoritiesIssue, authoritiesRevoke
     case vaultsRead, vaultsWrite, vaultsDelete, accessPoliciesWrite, deletedVaultsRead, deletedVaultGet
     case deletedVaultsPurge
-    case poolsRead, poolsWrite, poolsDelete, deletedPoolsRead, deletedPoolsPurge
+    case poolsRead, poolsWrite, poolsDelete, deletedPoolsRead, deletedPoolGet, deletedPoolsPurge
+    case resourceKeysRead, resourceKeysWrite, resourceSecretsRead, resourceSecretsWrite, poolResourceKeysRead
+    case poolResourceKeysWrite, privateEndpointsRead, privateEndpointsWrite, privateEndpointsDelete
+    case securityDomainDownload, securityDomainUpload, securityDomainUploadRead, transferKeyRead
+    case poolBackupStart, poolBackupRead, poolRestoreStart, poolRestoreRead
     case resourceGroupsWrite, resourceGroupsDelete
     case roleAssignmentsRead, roleAssignmentsWrite, roleAssignmentsDelete
     case roleDefinitionsWrite, roleDefinitionsDelete, localDefinitionsWrite, localDefinitionsDelete
@@ -103,6 +107,24 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .poolsWrite: "Microsoft.KeyVault/managedHSMs/write"
         case .poolsDelete: "Microsoft.KeyVault/managedHSMs/delete"
         case .deletedPoolsRead: "Microsoft.KeyVault/deletedManagedHSMs/read"
+        case .deletedPoolGet: "Microsoft.KeyVault/locations/deletedManagedHSMs/read"
+        case .resourceKeysRead: "Microsoft.KeyVault/vaults/keys/read"
+        case .resourceKeysWrite: "Microsoft.KeyVault/vaults/keys/write"
+        case .resourceSecretsRead: "Microsoft.KeyVault/vaults/secrets/read"
+        case .resourceSecretsWrite: "Microsoft.KeyVault/vaults/secrets/write"
+        case .poolResourceKeysRead: "Microsoft.KeyVault/managedHSMs/keys/read"
+        case .poolResourceKeysWrite: "Microsoft.KeyVault/managedHSMs/keys/write"
+        case .privateEndpointsRead: "Microsoft.KeyVault/vaults/privateEndpointConnections/read"
+        case .privateEndpointsWrite: "Microsoft.KeyVault/vaults/privateEndpointConnections/write"
+        case .privateEndpointsDelete: "Microsoft.KeyVault/vaults/privateEndpointConnections/delete"
+        case .securityDomainDownload: "Microsoft.KeyVault/managedHsm/securitydomain/download/action"
+        case .securityDomainUpload: "Microsoft.KeyVault/managedHsm/securitydomain/upload/action"
+        case .securityDomainUploadRead: "Microsoft.KeyVault/managedHsm/securitydomain/upload/read"
+        case .transferKeyRead: "Microsoft.KeyVault/managedHsm/securitydomain/transferkey/read"
+        case .poolBackupStart: "Microsoft.KeyVault/managedHsm/backup/start/action"
+        case .poolBackupRead: "Microsoft.KeyVault/managedHsm/backup/status/action"
+        case .poolRestoreStart: "Microsoft.KeyVault/managedHsm/restore/start/action"
+        case .poolRestoreRead: "Microsoft.KeyVault/managedHsm/restore/status/action"
         case .deletedPoolsPurge: "Microsoft.KeyVault/locations/deletedManagedHSMs/purge/action"
         case .resourceGroupsWrite: "Microsoft.Resources/subscriptions/resourceGroups/write"
         case .resourceGroupsDelete: "Microsoft.Resources/subscriptions/resourceGroups/delete"
@@ -166,6 +188,14 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         case .localSettingsWrite: action = "securitydomain/upload/action"
         case .localDefinitionsWrite: action = "roleDefinitions/write/action"
         case .localDefinitionsDelete: action = "roleDefinitions/delete/action"
+        case .securityDomainDownload: action = "securitydomain/download/action"
+        case .securityDomainUpload: action = "securitydomain/upload/action"
+        case .securityDomainUploadRead: action = "securitydomain/upload/read"
+        case .transferKeyRead: action = "securitydomain/transferkey/read"
+        case .poolBackupStart: action = "backup/start/action"
+        case .poolBackupRead: action = "backup/status/action"
+        case .poolRestoreStart: action = "restore/start/action"
+        case .poolRestoreRead: action = "restore/status/action"
         default: return nil
         }
         return "Microsoft.KeyVault/managedHsm/" + action
@@ -179,7 +209,10 @@ package enum Permission: UInt8, CaseIterable, Sendable {
         switch self {
         case .vaultsRead, .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .deletedVaultsRead, .deletedVaultGet,
             .deletedVaultsPurge,
-            .poolsRead, .poolsWrite, .poolsDelete, .deletedPoolsRead, .deletedPoolsPurge, .resourceGroupsWrite,
+            .poolsRead, .poolsWrite, .poolsDelete, .deletedPoolsRead, .deletedPoolGet, .deletedPoolsPurge,
+            .resourceKeysRead, .resourceKeysWrite, .resourceSecretsRead, .resourceSecretsWrite, .poolResourceKeysRead,
+            .poolResourceKeysWrite, .privateEndpointsRead, .privateEndpointsWrite, .privateEndpointsDelete,
+            .resourceGroupsWrite,
             .resourceGroupsDelete, .roleAssignmentsRead, .roleAssignmentsWrite, .roleAssignmentsDelete,
             .roleDefinitionsWrite, .roleDefinitionsDelete, .applicationsRead, .applicationsWrite, .applicationsDelete,
             .usersRead, .usersWrite, .usersDelete, .diagnosticsRead, .diagnosticsWrite, .diagnosticsDelete,
@@ -194,7 +227,9 @@ package enum Permission: UInt8, CaseIterable, Sendable {
             .keysEncrypt, .keysDecrypt, .keysSign, .keysVerify, .keysWrap, .keysUnwrap, .keysRotate,
             .keyRotationPoliciesRead, .keyRotationPoliciesWrite, .keysRelease, .randomBytes, .localAssignmentsRead,
             .localAssignmentsWrite, .localAssignmentsDelete, .localDefinitionsRead, .localDefinitionsWrite,
-            .localDefinitionsDelete, .localSettingsRead, .localSettingsWrite, .certificatesRead,
+            .localDefinitionsDelete, .localSettingsRead, .localSettingsWrite, .securityDomainDownload,
+            .securityDomainUpload, .securityDomainUploadRead, .transferKeyRead, .poolBackupStart, .poolBackupRead,
+            .poolRestoreStart, .poolRestoreRead, .certificatesRead,
             .certificatesList, .certificatesCreate, .certificatesPendingUpdate, .certificatesPendingDelete,
             .certificatesImport, .certificatesUpdate, .certificatesDelete, .certificatesRecover, .certificatesPurge,
             .certificatesBackup, .certificatesRestore, .certificateContactsWrite, .certificateIssuersRead,

@@ -127,9 +127,9 @@ struct Bootstrap {
     /// Makes the vaults of the configuration that are not there, each with a data key of its own.
     func ensureVaults(_ table: VaultTable) async throws {
         for wanted in configuration.vaults {
-            if table.vault(wanted.name, wanted.service) == nil, table.entry(wanted.name, wanted.service) != nil {
+            if table.vault(wanted.name, wanted.service) == nil, table.isKnown(wanted.name, wanted.service) {
                 configuration.world.log(
-                    "vaults: '\(wanted.name)' of the configuration is deleted and stays so; recover or purge it")
+                    "vaults: '\(wanted.name)' of the configuration is deleted, or not provisioned, and stays so")
                 continue
             }
             if let vault = table.vault(wanted.name, wanted.service) {

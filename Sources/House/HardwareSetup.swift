@@ -26,6 +26,14 @@ struct HardwareSetup: Sendable {
         pool = WorkPool(name: "hsm", threads: token.configuration.sessions, capacity: 1_024)
     }
 
+    /// Why no keys can be kept in it now; nil when they can.
+    var flaw: String? {
+        do throws(CryptoError) { _ = try provider.information() } catch {
+            return "The hardware security module does not answer."
+        }
+        return nil
+    }
+
     func remove(_ ids: Set<[UInt8]>) throws(CryptoError) { try provider.remove(ids) }
 
     /// Finds objects that no record speaks of and removes them, beside the work of the server. What is made meanwhile is not looked

@@ -160,6 +160,7 @@ package final class House: Sendable {
                 resourceGroups: try ResourceGroupTable(
                     loadingFrom: reader, standing: configuration.resourceGroup, location: configuration.location),
                 hardware: .init(
+                    flaw: { hardware == nil ? "This server has no hardware security module." : hardware?.flaw },
                     versions: { vault, reader throws(VaultError) in
                         try Keys.hardwareVersions(in: vault, reader) + Certificates.pendingVersions(in: vault, reader)
                     },

@@ -16,21 +16,31 @@ extension Management {
     private static let provider = "/subscriptions/{subscription}/providers/Microsoft.KeyVault"
 
     var deletedVaultOperations: [any AnyOperation] {
-        let item = Self.provider + "/locations/{location}/deletedVaults/{vault}"
+        let vault = Self.provider + "/locations/{location}/deletedVaults/{vault}"
+        let pool = Self.provider + "/locations/{location}/deletedManagedHSMs/{pool}"
         return [
             Operation(
                 "DeletedVaultList", .get, on: .management, Self.provider + "/deletedVaults",
-                requires: .perItem(.deletedVaultsRead), run: listDeletedVaults),
+                requires: .perItem(.deletedVaultsRead)
+            ) { (input: SubscriptionInput, call) throws(VaultError) in try listDeleted(.vault, input, call) },
             Operation(
-                "DeletedVaultGet", .get, on: .management, item, requires: .perItem(.deletedVaultGet),
-                run: getDeletedVault),
+                "DeletedManagedHSMList", .get, on: .management, Self.provider + "/deletedManagedHSMs",
+                requires: .perItem(.deletedPoolsRead)
+            ) { (input: SubscriptionInput, call) throws(VaultError) in try listDeleted(.managedHSM, input, call) },
             Operation(
-                "VaultPurge", .post, on: .management, item + "/purge", requires: .perItem(.deletedVaultsPurge),
-                status: 202, run: purgeVault),
+                "DeletedVaultGet", .get, on: .management, vault, requires: .perItem(.deletedVaultGet)
+            ) { (input: DeletedVaultInput, call) throws(VaultError) in try getDeleted(.vault, input, call) },
             Operation(
-                "OperationResultGet", .get, on: .management,
-                Self.provider + "/locations/{location}/operationResults/{operation}",
-                requires: .perItem(.deletedVaultsRead), run: getOperationResult),
+                "DeletedManagedHSMGet", .get, on: .management, pool, requires: .perItem(.deletedPoolGet)
+            ) { (input: DeletedVaultInput, call) throws(VaultError) in try getDeleted(.managedHSM, input, call) },
+            Operation(
+                "VaultPurge", .post, on: .management, vault + "/purge", requires: .perItem(.deletedVaultsPurge),
+                status: 202
+            ) { (input: DeletedVaultInput, call) throws(VaultError) in try await purge(.vault, input, call) },
+            Operation(
+                "ManagedHSMPurge", .post, on: .management, pool + "/purge", requires: .perItem(.deletedPoolsPurge),
+                status: 202
+            ) { (input: DeletedVaultInput, call) throws(VaultError) in try await purge(.managedHSM, input, call) },
             Operation(
                 scheduled: "VaultPurgeScheduled", requires: .deletedVaultsPurge, destroys: true, run: purgeIfDue),
             Operation(scheduled: "VaultErase", requires: .deletedVaultsPurge, run: eraseVault),
@@ -47,28 +57,39 @@ extension Management {
         init(_ request: Request) throws(VaultError) {
             place = try SubscriptionInput(request)
             location = request.parameter("location") ?? ""
-            name = request.parameter("vault") ?? ""
+            name = request.parameter("vault") ?? request.parameter("pool") ?? ""
         }
     }
 
-    func listDeletedVaults(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
+    private static func noun(_ service: Vault.Service) -> String { service == .vault ? "vault" : "managed HSM" }
+
+    /// Where who may do something with a deleted one must hold a role: what is inside a pool has roles of its own.
+    private func place(of entry: VaultTable.Entry) -> Scope {
+        entry.vault.service == .vault
+            ? entry.vault.scopes.vault : .resourceGroup(entry.settings.resourceGroup, in: subscription)
+    }
+
+    private func listDeleted(_ service: Vault.Service, _ input: SubscriptionInput, _ call: Call) throws(VaultError)
+        -> JSONOutput
+    {
         try requireOwn(input)
-        guard let principal = call.principal else { throw .internal("vaults were listed without a principal") }
+        let principal = try call.caller()
+        let permission: Permission = service == .vault ? .deletedVaultsRead : .deletedPoolsRead
         let seen = vaults.entries.filter { entry in
-            entry.vault.service == .vault && entry.settings.deleted != nil && entry.settings.purge == nil
-                && call.lane.access.grant(.deletedVaultsRead, to: principal, at: entry.vault.scopes.vault) != nil
+            entry.vault.service == service && entry.settings.deleted != nil && entry.settings.purge == nil
+                && call.lane.access.grant(permission, to: principal, at: place(of: entry)) != nil
         }
         return JSONOutput.list { list in for entry in seen { list.object { writeDeleted(entry, to: &$0) } } }
     }
 
-    private func deletedVault(_ input: DeletedVaultInput, _ permission: Permission, _ call: Call) throws(VaultError)
-        -> VaultTable.Entry
-    {
+    private func deleted(
+        _ service: Vault.Service, _ input: DeletedVaultInput, _ permission: Permission, _ call: Call
+    ) throws(VaultError) -> VaultTable.Entry {
         try requireOwn(input.place)
-        let entry = VaultName(input.name).flatMap { vaults.entry($0, .vault) }
+        let entry = VaultName(input.name).flatMap { vaults.entry($0, service) }
         if let entry, entry.settings.deleted != nil, entry.settings.purge == nil,
             (try? VaultBody.normalized(input.location)) == entry.settings.location,
-            call.lane.access.grant(permission, to: try call.caller(), at: entry.vault.scopes.vault) != nil
+            call.lane.access.grant(permission, to: try call.caller(), at: place(of: entry)) != nil
         {
             call.concerns(resourceID: Self.identifier(of: entry.vault))
             return entry
@@ -77,24 +98,30 @@ extension Management {
         try require(permission, at: .subscription(subscription), call)
         throw VaultError(
             .resourceNotFound,
-            "The deleted vault '\(input.name.prefix(64))' was not found in location '\(input.location.prefix(64))'.")
+            "The deleted \(Self.noun(service)) '\(input.name.prefix(64))' was not found in location '\(input.location.prefix(64))'."
+        )
     }
 
-    func getDeletedVault(_ input: DeletedVaultInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        let entry = try deletedVault(input, .deletedVaultGet, call)
+    private func getDeleted(_ service: Vault.Service, _ input: DeletedVaultInput, _ call: Call) throws(VaultError)
+        -> JSONOutput
+    {
+        let permission: Permission = service == .vault ? .deletedVaultGet : .deletedPoolGet
+        let entry = try deleted(service, input, permission, call)
         return JSONOutput { writeDeleted(entry, to: &$0) }
     }
 
     private func writeDeleted(_ entry: VaultTable.Entry, to writer: inout JSONWriter) {
         let settings = entry.settings
+        let isVault = entry.vault.service == .vault
+        let collection = isVault ? "deletedVaults" : "deletedManagedHSMs"
         writer.member(
             "id",
-            "/subscriptions/\(subscription)/providers/Microsoft.KeyVault/locations/\(settings.location)/deletedVaults/\(settings.name)"
+            "/subscriptions/\(subscription)/providers/Microsoft.KeyVault/locations/\(settings.location)/\(collection)/\(settings.name)"
         )
         writer.member("name", settings.name)
-        writer.member("type", "Microsoft.KeyVault/deletedVaults")
+        writer.member("type", "Microsoft.KeyVault/\(collection)")
         writer.object("properties") { properties in
-            properties.member("vaultId", Self.identifier(of: entry.vault))
+            properties.member(isVault ? "vaultId" : "mhsmId", Self.identifier(of: entry.vault))
             properties.member("location", settings.location)
             properties.object("tags") { Self.write(settings.tags ?? [:], to: &$0) }
             if let deleted = settings.deleted, let purge = settings.scheduledPurge {
@@ -111,18 +138,19 @@ extension Management {
 
     // MARK: Recovery
 
-    /// Settings, policies and all objects come back; role assignments do not.
-    func recoverVault(_ input: VaultInput, _ name: VaultTable.Name, _ call: Call) async throws(VaultError) -> JSONOutput
+    /// Settings, policies and all objects come back; role assignments at a vault do not.
+    func recover(_ name: VaultTable.Name, location: String, group: String, _ call: Call) async throws(VaultError)
+        -> VaultTable.Settings
     {
-        let modified = try change(call)
-        let location = try input.body.normalizedLocation()
-        guard location == vaults.entry(name.name, name.service)?.settings.location else {
+        let (modified, now) = (try change(call), call.now)
+        guard let known = vaults.entry(name.name, name.service)?.settings else {
+            throw .internal("nothing to recover under a name that was known")
+        }
+        guard location == known.location else {
             throw VaultError(
                 .conflict, "The vault '\(name.name)' was deleted in another location and is recovered there.")
         }
-        guard let group = vaults.entry(name.name, name.service)?.settings.resourceGroup,
-            group.lowercased() == input.group.lowercased()
-        else { throw Self.isTaken(name.name) }
+        guard known.resourceGroup.lowercased() == group.lowercased() else { throw Self.isTaken(name.name) }
         let recovered = try await call.commit { transaction throws(VaultError) in
             guard var settings = try VaultTable.settings(name, in: transaction), settings.deleted != nil,
                 settings.purge == nil
@@ -130,11 +158,11 @@ extension Management {
             try Self.purgeDuty(name, settings)?.cancel(in: transaction)
             (settings.deleted, settings.modified) = (nil, modified)
             try VaultTable.put(settings, in: transaction)
+            if settings.provisioning == .running { try Self.provisionDuty(name, at: now).schedule(in: transaction) }
             return settings
         }
         vaults.reload(name, from: call.lane.reader, committed: recovered)
-        guard let entry = vaults.entry(name.name, name.service) else { throw .internal("a recovered vault is gone") }
-        return JSONOutput { writeVault(entry, to: &$0) }
+        return recovered
     }
 
     // MARK: Purge
@@ -174,21 +202,23 @@ extension Management {
         }
     }
 
-    func purgeVault(_ input: DeletedVaultInput, _ call: Call) async throws(VaultError) -> AcceptedOutput {
-        let entry = try deletedVault(input, .deletedVaultsPurge, call)
+    private func purge(_ service: Vault.Service, _ input: DeletedVaultInput, _ call: Call) async throws(VaultError)
+        -> AcceptedOutput
+    {
+        let entry = try deleted(
+            service, input, service == .vault ? .deletedVaultsPurge : .deletedPoolsPurge, call)
         guard !entry.settings.isPurgeProtected else {
             throw VaultError(
                 .forbiddenByVault,
-                "Operation \"purge\" is not allowed because purge protection is enabled for the vault '\(entry.settings.name)'. It is purged by itself after its retention."
+                "Operation \"purge\" is not allowed because purge protection is enabled for the \(Self.noun(service)) '\(entry.settings.name)'. It is purged by itself after its retention."
             )
         }
         guard let name = entry.settings.key else { throw .internal("a vault without a name") }
         let id = call.lane.newGUID()
         try await purge(entry, name, as: id, call)
+        let collection = service == .vault ? "operationResults" : "managedHsmOperationResults"
         return AcceptedOutput(
-            location: authority.url(of: .management)
-                + "/subscriptions/\(subscription)/providers/Microsoft.KeyVault/locations/\(entry.settings.location)/operationResults/\(try operationToken(name, id, call.now))?api-version=\(APIVersion.management)"
-        )
+            location: try operationURL(name, collection, at: entry.settings.location, id, call.now))
     }
 
     /// The duty: purges what its retention has run out on.
@@ -246,74 +276,27 @@ extension Management {
             try hardware.remove(Set(stride(from: 0, to: ids.count - 15, by: 16).map { Array(ids[$0..<($0 + 16)]) }))
         }
         let (now, local) = (call.now, entry.vault.scopes.vault)
-        let (isDone, roles) = try await call.commit { transaction throws(VaultError) -> (Bool, [GUID]) in
+        let (isDone, roles, definitions) = try await call.commit {
+            transaction throws(VaultError) -> (Bool, [GUID], [GUID]) in
             guard try transaction.removeSome(in: KeyRange(prefix: prefix), limit: Self.erasedAtOnce) == 0 else {
                 try Self.eraseDuty(name, at: now).schedule(in: transaction)
-                return (false, [])
+                return (false, [], [])
             }
             try Duty.cancelAll(of: name.name, name.service, in: transaction)
             try transaction.remove(list)
             try VaultTable.remove(name, in: transaction)
-            return (true, try Self.removeRoles(at: local, in: transaction))
+            var definitions: [GUID] = []
+            for role in try RoleDefinitionTable.all(in: transaction)
+            where name.service == .managedHSM && role.pool == name.name {
+                try RoleDefinitionTable.remove(role.id, in: transaction)
+                definitions.append(role.id)
+            }
+            return (true, try Self.removeRoles(at: local, in: transaction), definitions)
         }
         guard isDone else { return NoContent() }
+        for role in definitions { access.reloadRole(role, from: call.lane.reader, committed: nil) }
         for role in roles { access.reload(role, from: call.lane.reader, committed: nil) }
         vaults.reload(name, from: call.lane.reader, committed: nil)
         return NoContent()
-    }
-
-    // MARK: Operations that go on
-
-    struct OperationResultInput: OperationInput {
-        let place: SubscriptionInput
-        let token: String
-
-        init(_ request: Request) throws(VaultError) {
-            place = try SubscriptionInput(request)
-            token = request.parameter("operation") ?? ""
-        }
-    }
-
-    /// Names a purge, so that its end can be told after the vault is gone: `<kind>.<name>.<id>.<second of its begin>.<tag>`.
-    private func operationToken(_ name: VaultTable.Name, _ id: GUID, _ begin: Timestamp) throws(VaultError) -> String {
-        let text = "\(name.service.rawValue).\(name.name).\(id).\(begin.epochSeconds)"
-        return "\(text).\(Hex.encode(try operationTag(text)))"
-    }
-
-    private func operationTag(_ text: String) throws(VaultError) -> [UInt8] {
-        do throws(CryptoError) {
-            let tag = try engine.hmacSHA256(key: operationKey, Array("operation-result\u{0}\(text)".utf8))
-            return Array(tag[..<16])
-        } catch { throw .internal("an operation could not be named") }
-    }
-
-    func getOperationResult(_ input: OperationResultInput, _ call: Call) async throws(VaultError)
-        -> OperationResultOutput
-    {
-        try requireOwn(input.place)
-        let parts = input.token.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 5, let service = Vault.Service(rawValue: String(parts[0])), let name = VaultName(parts[1]),
-            let id = GUID(parts[2]), let begin = Int64(parts[3]), let tag = Hex.decode(String(parts[4])),
-            constantTimeEqual(tag, try operationTag(parts[..<4].joined(separator: ".")))
-        else {
-            throw VaultError(.resourceNotFound, "The operation '\(input.token.prefix(64))' is not known.")
-        }
-        let isRunning = vaults.entry(name, service)?.settings.purge == id
-        return OperationResultOutput(isRunning: isRunning, begin: Timestamp(epochSeconds: begin))
-    }
-
-    struct OperationResultOutput: OperationOutput {
-        let isRunning: Bool
-        let begin: Timestamp
-
-        func response(_ call: Call) -> Response {
-            var response = Response.json(isRunning ? 202 : 200) { result in
-                result.member("createdDateTime", begin.iso8601)
-                if !isRunning { result.member("lastActionDateTime", call.now.iso8601) }
-                result.member("status", isRunning ? "NotStarted" : "Succeeded")
-            }
-            if isRunning { response.headers.append(("Retry-After", "1")) }
-            return response
-        }
     }
 }

@@ -6,9 +6,6 @@ import Operations
 ///
 /// - Source: Azure REST "Diagnostic Settings", 2021-05-01-preview.
 extension Management {
-    static let poolPath =
-        "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/managedHSMs/{pool}"
-
     var diagnosticOperations: [any AnyOperation] {
         let list = [Self.vaultPath, Self.poolPath].map { $0 + "/providers/Microsoft.Insights/diagnosticSettings" }
         let item = list.map { $0 + "/{setting}" }

@@ -9,7 +9,6 @@ import Operations
 /// - Source: Azure REST "Subscriptions", "Tenants", "Resource Groups", "Resources", 2022-12-01; the metadata of `az cloud register`.
 extension Management {
     static let vaultType = "Microsoft.KeyVault/vaults"
-    static let poolType = "Microsoft.KeyVault/managedHSMs"
 
     var resourceOperations: [any AnyOperation] {
         let subscription = "/subscriptions/{subscription}"

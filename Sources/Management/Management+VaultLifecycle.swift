@@ -80,7 +80,9 @@ extension Management {
         if let known = vaults.entry(input.name, .vault)?.settings {
             if known.deleted != nil {
                 guard input.body.recovers else { throw Self.isDeleted(known) }
-                return try await recoverVault(input, name, call)
+                let recovered = try await recover(
+                    name, location: try input.body.normalizedLocation(), group: input.group, call)
+                return try answer(recovered)
             }
             if input.body.recovers {
                 throw VaultBody.wrong("createMode", "the vault '\(input.name)' is not deleted and needs no recovery")
@@ -130,13 +132,14 @@ extension Management {
         )
     }
 
-    private static func isDeleted(_ settings: VaultTable.Settings) -> VaultError {
-        settings.purge == nil
+    static func isDeleted(_ settings: VaultTable.Settings) -> VaultError {
+        let noun = settings.key?.service == .managedHSM ? "managed HSM" : "key vault"
+        return settings.purge == nil
             ? VaultError(
                 .vaultIsDeleted,
-                "A vault with the same name already exists in deleted state. You need to either recover or purge existing key vault."
+                "A \(noun) with the same name already exists in deleted state. You need to either recover or purge existing \(noun)."
             )
-            : VaultError(.vaultIsDeleted, "A vault with the same name is being purged. Try again later.")
+            : VaultError(.vaultIsDeleted, "A \(noun) with the same name is being purged. Try again later.")
     }
 
     // MARK: Change
@@ -168,7 +171,7 @@ extension Management {
         let (body, switchesTo) = (input.body, wanted.usesPolicies)
         let changed = try await call.commit { transaction throws(VaultError) in
             guard var settings = try VaultTable.settings(name, in: transaction), settings.deleted == nil else {
-                throw Self.isAbsent(input.name, input.group)
+                throw Self.isAbsent(Self.vaultType, input.name.description, input.group)
             }
             guard (settings.usesPolicies == true) == (known.usesPolicies == true) || settings.usesPolicies == switchesTo
             else { throw VaultError(.conflict, "The permission model of the vault changed meanwhile. Try again.") }
@@ -184,18 +187,12 @@ extension Management {
         -> VaultTable.Settings
     {
         guard let known = vaults.entry(name, .vault)?.settings, known.deleted == nil else {
-            throw Self.isAbsent(name, group)
+            throw Self.isAbsent(Self.vaultType, name.description, group)
         }
         guard known.resourceGroup.lowercased() == group.lowercased() else {
-            throw isWhole ? Self.isTaken(name) : Self.isAbsent(name, group)
+            throw isWhole ? Self.isTaken(name) : Self.isAbsent(Self.vaultType, name.description, group)
         }
         return known
-    }
-
-    private static func isAbsent(_ name: VaultName, _ group: String) -> VaultError {
-        VaultError(
-            .resourceNotFound,
-            "The Resource '\(vaultType)/\(name)' under resource group '\(group.prefix(90))' was not found.")
     }
 
     /// Whoever changes what decides about access could give it to himself: that is for those who may assign roles.
@@ -259,7 +256,7 @@ extension Management {
     private func answer(_ settings: VaultTable.Settings) throws(VaultError) -> JSONOutput {
         guard let name = settings.key else { throw .internal("a vault without a name") }
         guard let entry = vaults.entry(name.name, name.service) else {
-            throw Self.isAbsent(name.name, settings.resourceGroup)
+            throw Self.isAbsent(Self.vaultType, name.name.description, settings.resourceGroup)
         }
         return JSONOutput { writeVault(entry, to: &$0) }
     }
@@ -347,7 +344,7 @@ extension Management {
         let (kind, modified) = (input.kind, try change(call))
         let changed = try await call.commit { transaction throws(VaultError) in
             guard var settings = try VaultTable.settings(key, in: transaction), settings.deleted == nil else {
-                throw Self.isAbsent(input.name, group)
+                throw Self.isAbsent(Self.vaultType, input.name.description, group)
             }
             var policies = settings.policies ?? []
             for policy in given { Self.merge(policy, kind, into: &policies) }
@@ -359,7 +356,9 @@ extension Management {
             return settings
         }
         vaults.reload(key, from: call.lane.reader, committed: changed)
-        guard let vault = vaults.entry(input.name, .vault)?.vault else { throw Self.isAbsent(input.name, group) }
+        guard let vault = vaults.entry(input.name, .vault)?.vault else {
+            throw Self.isAbsent(Self.vaultType, input.name.description, group)
+        }
         return JSONOutput { answer in
             answer.member("id", Self.identifier(of: vault) + "/accessPolicies/")
             answer.member("type", Self.vaultType + "/accessPolicies")

@@ -19,16 +19,6 @@ extension Management {
                 "VaultList", .get, on: .management, group + provider + "/vaults", subscription + provider + "/vaults",
                 requires: .perItem(.vaultsRead), run: listVaults),
             Operation(
-                "ManagedHSMGet", .get, on: .management, group + provider + "/managedHSMs/{pool}",
-                requires: .perItem(.poolsRead), run: getPool),
-            Operation(
-                "ManagedHSMList", .get, on: .management, group + provider + "/managedHSMs",
-                subscription + provider + "/managedHSMs", requires: .perItem(.poolsRead), run: listPools),
-            Operation(
-                "DeletedManagedHSMList", .get, on: .management,
-                subscription + provider + "/deletedManagedHSMs", requires: .perItem(.deletedPoolsRead),
-                run: listDeletedPools),
-            Operation(
                 "VaultNameCheck", .post, on: .management, subscription + provider + "/checkNameAvailability",
                 requires: .perItem(.vaultsRead), run: checkVaultName),
             Operation(
@@ -51,7 +41,7 @@ extension Management {
         return try vaults.all.filterTyped { vault throws(VaultError) in try isVisible(vault, to: principal, call) }
     }
 
-    private func isVisible(_ vault: Vault, to principal: Principal, _ call: Call) throws(VaultError) -> Bool {
+    func isVisible(_ vault: Vault, to principal: Principal, _ call: Call) throws(VaultError) -> Bool {
         switch vault.service {
         case .vault: return call.lane.access.grant(.vaultsRead, to: principal, at: vault.scopes.vault) != nil
         case .managedHSM:
@@ -63,7 +53,7 @@ extension Management {
         }
     }
 
-    private func resources(_ service: Vault.Service, _ input: SubscriptionInput, _ call: Call) throws(VaultError)
+    func resources(_ service: Vault.Service, _ input: SubscriptionInput, _ call: Call) throws(VaultError)
         -> [Vault]
     {
         try requireOwn(input)
@@ -91,13 +81,15 @@ extension Management {
         guard let name = VaultName(input.name), let vault = vaults.vault(name, service),
             vault.resourceGroup.lowercased() == group.lowercased()
         else {
-            let type = service == .vault ? Self.vaultType : Self.poolType
-            throw VaultError(
-                .resourceNotFound,
-                "The Resource '\(type)/\(input.name.prefix(64))' under resource group '\(group.prefix(90))' was not found."
-            )
+            throw Self.isAbsent(service == .vault ? Self.vaultType : Self.poolType, input.name, group)
         }
         return vault
+    }
+
+    static func isAbsent(_ type: String, _ name: String, _ group: String) -> VaultError {
+        VaultError(
+            .resourceNotFound,
+            "The Resource '\(type)/\(name.prefix(64))' under resource group '\(group.prefix(90))' was not found.")
     }
 
     func getVault(_ input: NamedResource, _ call: Call) async throws(VaultError) -> JSONOutput {
@@ -140,7 +132,7 @@ extension Management {
         }
     }
 
-    private func writeChanges(
+    func writeChanges(
         _ created: VaultTable.Settings.Change, _ modified: VaultTable.Settings.Change, to writer: inout JSONWriter
     ) {
         writer.object("systemData") { data in
@@ -153,7 +145,7 @@ extension Management {
         }
     }
 
-    private func write(_ network: NetworkRules, to writer: inout JSONWriter) {
+    func write(_ network: NetworkRules, to writer: inout JSONWriter) {
         writer.object("networkAcls") { acls in
             acls.member("bypass", network.bypass.rawValue)
             acls.member("defaultAction", network.defaultAction.rawValue)
@@ -167,57 +159,6 @@ extension Management {
                         rule.member("ignoreMissingVnetServiceEndpoint", true)
                     }
                 }
-            }
-        }
-    }
-
-    // MARK: Pools
-
-    /// A pool that the caller may not see is not there.
-    func getPool(_ input: NamedResource, _ call: Call) async throws(VaultError) -> JSONOutput {
-        let pool = try find(.managedHSM, input)
-        guard let principal = call.principal, try isVisible(pool, to: principal, call) else {
-            throw VaultError(
-                .authorizationFailed,
-                "The client does not have authorization to perform action 'Microsoft.KeyVault/managedHSMs/read' over scope '\(Self.identifier(of: pool))'."
-            )
-        }
-        return JSONOutput { writePool(pool, to: &$0) }
-    }
-
-    func listPools(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        let seen = try resources(.managedHSM, input, call)
-        return JSONOutput.list({ list in for pool in seen { list.object { writePool(pool, to: &$0) } } })
-    }
-
-    /// Pools are made and removed by the configuration: none is deleted and can be recovered.
-    func listDeletedPools(_ input: SubscriptionInput, _ call: Call) async throws(VaultError) -> JSONOutput {
-        try requireOwn(input)
-        return JSONOutput.list { _ in }
-    }
-
-    private func writePool(_ pool: Vault, to writer: inout JSONWriter) {
-        writer.member("id", Self.identifier(of: pool))
-        writer.member("name", pool.name.description)
-        writer.member("type", Self.poolType)
-        writer.member("location", pool.location)
-        writer.object("sku") { sku in
-            sku.member("family", "B")
-            sku.member("name", "Standard_B1")
-        }
-        writer.object("tags") { Self.write(pool.tags, to: &$0) }
-        writer.object("properties") { properties in
-            properties.member("tenantId", authority.tenant)
-            properties.member("hsmUri", "https://\(pool.authority)/")
-            properties.member("enableSoftDelete", true)
-            properties.member("softDeleteRetentionInDays", pool.retentionDays)
-            if pool.isPurgeProtected { properties.member("enablePurgeProtection", true) }
-            properties.member("provisioningState", "Succeeded")
-            properties.member("statusMessage", "The Managed HSM is provisioned and ready to use.")
-            properties.member("publicNetworkAccess", "Enabled")
-            properties.object("securityDomainProperties") { domain in
-                domain.member("activationStatus", "Active")
-                domain.member("activationStatusMessage", "Your HSM has been activated and is ready to use.")
             }
         }
     }

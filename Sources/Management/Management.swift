@@ -33,16 +33,20 @@ package struct Management: Sendable {
     /// Wraps a key by the hardware security module; nil without one.
     let sealByToken: (@Sendable (SensitiveBytes) throws(CryptoError) -> [UInt8])?
 
-    /// What a purged vault leaves in the hardware security module.
+    /// The hardware security module, as far as managing vaults and pools has to do with it.
     package struct Hardware: Sendable {
+        /// Why no keys can be kept in it now; nil when they can.
+        let flaw: @Sendable () -> String?
+        /// What a vault that is purged leaves in it.
         let versions: @Sendable (Vault, any RecordReader) throws(VaultError) -> [[UInt8]]
         let remove: @Sendable (Set<[UInt8]>) throws(VaultError) -> Void
 
         package init(
+            flaw: @escaping @Sendable () -> String?,
             versions: @escaping @Sendable (Vault, any RecordReader) throws(VaultError) -> [[UInt8]],
             remove: @escaping @Sendable (Set<[UInt8]>) throws(VaultError) -> Void
         ) {
-            (self.versions, self.remove) = (versions, remove)
+            (self.flaw, self.versions, self.remove) = (flaw, versions, remove)
         }
     }
 
@@ -89,7 +93,8 @@ package struct Management: Sendable {
 
     package var operations: [any AnyOperation] {
         resourceOperations + resourceGroupOperations + vaultOperations + vaultLifecycleOperations
-            + deletedVaultOperations + poolSettingsOperations + roleAssignmentOperations + roleDefinitionOperations
+            + poolOperations + deletedVaultOperations + operationResultOperations + poolSettingsOperations
+            + roleAssignmentOperations + roleDefinitionOperations
             + poolRoleOperations
             + applicationOperations + userOperations + mfaDemandOperations + explainOperations + diagnosticOperations
             + policyOperations

@@ -131,67 +131,78 @@ struct VaultBody: Decodable, Sendable {
 
     /// - Parameter allowsPrivate: whether addresses for private use may be named.
     func network(allowsPrivate: Bool) throws(VaultError) -> NetworkRules? {
-        guard let given = properties?.networkAcls else { return nil }
+        try properties?.networkAcls.map { network throws(VaultError) in
+            try network.rules(allowsPrivate: allowsPrivate)
+        }
+    }
+
+    func isClosedToPublic() throws(VaultError) -> Bool? { try Self.isClosed(properties?.publicNetworkAccess) }
+
+    /// What `publicNetworkAccess` says; nil for nothing.
+    static func isClosed(_ publicNetworkAccess: String?) throws(VaultError) -> Bool? {
+        switch publicNetworkAccess?.lowercased() {
+        case nil: return nil
+        case "enabled": return false
+        case "disabled": return true
+        default: throw wrong("publicNetworkAccess", "it must be 'Enabled' or 'Disabled'")
+        }
+    }
+
+    static func wrong(_ property: String, _ reason: String) -> VaultError {
+        .badParameter("Property '\(property)' has invalid value: \(reason).\r\n")
+    }
+}
+
+extension VaultBody.Properties.Network {
+    /// - Parameter allowsPrivate: whether addresses for private use may be named.
+    func rules(allowsPrivate: Bool) throws(VaultError) -> NetworkRules {
         var rules = NetworkRules()
-        if let text = given.defaultAction {
+        if let text = defaultAction {
             guard
                 let action = [NetworkRules.Action.allow, .deny].first(where: {
                     $0.rawValue.lowercased() == text.lowercased()
                 })
-            else { throw Self.wrong("networkAcls.defaultAction", "it must be 'Allow' or 'Deny'") }
+            else { throw VaultBody.wrong("networkAcls.defaultAction", "it must be 'Allow' or 'Deny'") }
             rules.defaultAction = action
         }
-        if let text = given.bypass {
+        if let text = bypass {
             guard
                 let bypass = [NetworkRules.Bypass.none, .azureServices].first(where: {
                     $0.rawValue.lowercased() == text.lowercased()
                 })
-            else { throw Self.wrong("networkAcls.bypass", "it must be 'None' or 'AzureServices'") }
+            else { throw VaultBody.wrong("networkAcls.bypass", "it must be 'None' or 'AzureServices'") }
             rules.bypass = bypass
         }
-        let addresses = given.ipRules ?? []
+        let addresses = ipRules ?? []
         guard addresses.count <= NetworkRules.mostAddresses else {
-            throw Self.wrong("networkAcls.ipRules", "at most \(NetworkRules.mostAddresses) are allowed")
+            throw VaultBody.wrong("networkAcls.ipRules", "at most \(NetworkRules.mostAddresses) are allowed")
         }
         for address in addresses {
             guard let range = AddressRange(address.value) else {
-                throw Self.wrong(
+                throw VaultBody.wrong(
                     "networkAcls.ipRules",
                     "'\(address.value.prefix(64))' is not an IP address or a range in CIDR notation")
             }
             guard allowsPrivate || !range.isPrivate else {
-                throw Self.wrong(
+                throw VaultBody.wrong(
                     "networkAcls.ipRules",
                     "'\(address.value.prefix(64))' is for private use (RFC 1918); 'network.allowPrivateAddresses' in the configuration allows those"
                 )
             }
             if !rules.addresses.contains(where: { $0.text == range.text }) { rules.addresses.append(range) }
         }
-        let subnets = given.virtualNetworkRules ?? []
+        let subnets = virtualNetworkRules ?? []
         guard subnets.count <= NetworkRules.mostSubnets else {
-            throw Self.wrong("networkAcls.virtualNetworkRules", "at most \(NetworkRules.mostSubnets) are allowed")
+            throw VaultBody.wrong("networkAcls.virtualNetworkRules", "at most \(NetworkRules.mostSubnets) are allowed")
         }
         for subnet in subnets {
             let segments = subnet.id.lowercased().split(separator: "/")
             guard segments.count == 10, segments[0] == "subscriptions", segments[6] == "virtualnetworks",
                 segments[8] == "subnets", subnet.id.utf8.count <= 1_024
-            else { throw Self.wrong("networkAcls.virtualNetworkRules", "the identifier of a subnet is not valid") }
+            else { throw VaultBody.wrong("networkAcls.virtualNetworkRules", "the identifier of a subnet is not valid") }
             rules.subnets.append(subnet.id.lowercased())
         }
         return rules
-    }
-
-    func isClosedToPublic() throws(VaultError) -> Bool? {
-        guard let text = properties?.publicNetworkAccess?.lowercased() else { return nil }
-        switch text {
-        case "enabled": return false
-        case "disabled": return true
-        default: throw Self.wrong("publicNetworkAccess", "it must be 'Enabled' or 'Disabled'")
-        }
-    }
-
-    static func wrong(_ property: String, _ reason: String) -> VaultError {
-        .badParameter("Property '\(property)' has invalid value: \(reason).\r\n")
     }
 }
 

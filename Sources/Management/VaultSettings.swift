@@ -40,6 +40,24 @@ extension VaultTable {
 
         /// Of a pool: the management plane may make keys in it. Absent: it may not.
         var allowsKeysThroughARM: Bool?
+        /// Of a pool made by the management plane: how far it has come. Absent: it is provisioned.
+        var provisioning: Provisioning?
+        /// Why it could not be provisioned.
+        var provisioningFailure: String?
+        /// Of a pool: its security domain was not downloaded. Absent: it is in use.
+        package var isUnactivated: Bool?
+        /// Who administers a pool from its provisioning.
+        var administrators: [GUID]?
+        /// Of a pool: identities that it may use elsewhere: kept and told.
+        var identity: Identity?
+
+        enum Provisioning: String, Sendable, Codable { case running, failed }
+
+        struct Identity: Sendable, Codable {
+            let type: String
+            let userAssigned: [String]
+        }
+
         /// What other services of the cloud may do with it: kept and told.
         struct Deployment: Sendable, Codable, Equatable {
             var virtualMachines = false

@@ -9,9 +9,11 @@ import Synchronization
 /// The vaults of this server: settings on disk, and a picture of them for the path of a request.
 package final class VaultTable: Sendable {
     /// Vaults and pools have names of their own each.
-    struct Name: Hashable, Sendable {
+    package struct Name: Hashable, Sendable {
         let name: VaultName
         let service: Vault.Service
+
+        package init(name: VaultName, service: Vault.Service) { (self.name, self.service) = (name, service) }
 
         var key: String { (service == .vault ? "management/vault/" : "management/pool/") + name.description }
     }
@@ -42,10 +44,12 @@ package final class VaultTable: Sendable {
         current = Mutex(vaults)
     }
 
-    /// Nil for one that is deleted.
+    /// Nil for one that is deleted, and for a pool that is not provisioned.
     package func vault(_ name: VaultName, _ service: Vault.Service = .vault) -> Vault? {
         current.withLock { current in
-            current[Name(name: name, service: service)].flatMap { $0.settings.deleted == nil ? $0.vault : nil }
+            current[Name(name: name, service: service)].flatMap { entry in
+                entry.settings.deleted == nil && entry.settings.provisioning == nil ? entry.vault : nil
+            }
         }
     }
 
@@ -54,17 +58,25 @@ package final class VaultTable: Sendable {
         current.withLock { $0[Name(name: name, service: service)] }
     }
 
+    /// Whether the name is held, by a deleted one too.
+    package func isKnown(_ name: VaultName, _ service: Vault.Service) -> Bool { entry(name, service) != nil }
+
     /// Those that are not deleted.
     package var all: [Vault] { entries.filter { $0.settings.deleted == nil }.map(\.vault) }
 
     /// Deleted ones too, as long as something of them can be had back.
     package var recoverable: [Vault] { entries.filter { $0.settings.purge == nil }.map(\.vault) }
 
+    /// As it would be with these settings.
+    func entry(for settings: Settings) -> Entry? {
+        settings.key.map { Self.entry(settings, $0, subscription, suffix) }
+    }
+
     var entries: [Entry] { current.withLock { $0.values.sorted { $0.vault.authority < $1.vault.authority } } }
 
     // MARK: Changes
 
-    static func settings(_ name: Name, in reader: any RecordReader) throws(VaultError) -> Settings? {
+    package static func settings(_ name: Name, in reader: any RecordReader) throws(VaultError) -> Settings? {
         guard let bytes = try reader.record(at: name.key) else { return nil }
         return try decode(bytes, at: name.key)
     }
@@ -85,7 +97,7 @@ package final class VaultTable: Sendable {
     ///
     /// - Parameter committed: what the commit wrote; taken when it cannot be read just then, since what is durable must not be
     ///   answered as refused.
-    func reload(_ name: Name, from reader: any RecordReader, committed: Settings?) {
+    package func reload(_ name: Name, from reader: any RecordReader, committed: Settings?) {
         current.withLock { current in
             var stored = committed
             do { stored = try Self.settings(name, in: reader) } catch {}
@@ -113,7 +125,8 @@ package final class VaultTable: Sendable {
             authority: "\(name.name).\(name.service == .managedHSM ? "managedhsm" : "vault").\(suffix)",
             incarnation: settings.incarnation, tags: settings.tags ?? [:],
             policies: settings.usesPolicies == true ? AccessPolicies(settings.policies ?? []) : nil,
-            isPublic: settings.isClosedToPublic != true, network: settings.network)
+            isPublic: settings.isClosedToPublic != true, network: settings.network,
+            isActivated: settings.isUnactivated != true)
         return Entry(settings: settings, vault: vault)
     }
 }

@@ -225,6 +225,11 @@ package final class Dispatcher: Sendable {
         request.parameters = parameters
         // May they? Before the body is read and before existence is revealed.
         let grant = try admit(principal, operation, request, vault, lane, trail)
+        if let vault, !vault.isActivated, operation.needsActivation {
+            throw VaultError(
+                .forbiddenByVault,
+                "The managed HSM '\(vault.name)' is not activated. Download its security domain to activate it.")
+        }
         let call = Call(
             id: id, now: now, principal: principal, grant: grant, apiVersion: version, lane: lane, vault: vault,
             vaults: vaults, trail: trail,

@@ -61,6 +61,7 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
     package let bodyLimit: Int
     package let destroys: Bool
     package let isElsewhere: Bool
+    package let needsActivation: Bool
     private let run: @Sendable (Input, Call) async throws(VaultError) -> Output
 
     /// - Parameters:
@@ -69,10 +70,12 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
     ///   - since: the first api-version that has it; nil when the host asks for none.
     ///   - status: of a success.
     ///   - bodyLimit: bytes.
+    ///   - needsActivation: not to be had of a pool whose security domain was not downloaded.
     package init(
         _ name: String, _ method: Request.Method, on hosts: Hosts = .vault, _ paths: String...,
         requires requirement: Requirement,
         since: APIVersion? = nil, status: UInt16 = 200, bodyLimit: Int = 1 << 20,
+        needsActivation: Bool = true,
         run: @escaping @Sendable (Input, Call) async throws(VaultError) -> Output
     ) {
         self.name = name
@@ -85,6 +88,7 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
         self.bodyLimit = bodyLimit
         destroys = false
         isElsewhere = false
+        self.needsActivation = needsActivation
         self.run = run
     }
 
@@ -107,6 +111,7 @@ package struct Operation<Input: OperationInput, Output: OperationOutput>: AnyOpe
         bodyLimit = 0
         self.destroys = destroys
         self.isElsewhere = isElsewhere
+        needsActivation = false
         self.run = run
     }
 
@@ -128,6 +133,7 @@ package protocol AnyOperation: Sendable {
     var bodyLimit: Int { get }
     var destroys: Bool { get }
     var isElsewhere: Bool { get }
+    var needsActivation: Bool { get }
 
     func respond(_ request: Request, _ call: Call) async throws(VaultError) -> Response
 }

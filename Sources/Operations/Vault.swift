@@ -22,6 +22,8 @@ package final class Vault: Sendable {
     /// Whether it may be reached from outside a private endpoint.
     package let isPublic: Bool
     package let network: NetworkRules?
+    /// Of a pool: its security domain was downloaded, or it needs none. Nothing else can be done with one that is not.
+    package let isActivated: Bool
     /// Its host with the port that clients see; none for 443.
     package let authority: String
     /// `https://<authority>/secrets/`: what identifiers of secrets begin with.
@@ -38,8 +40,9 @@ package final class Vault: Sendable {
         isPurgeProtected: Bool,
         authority: String, incarnation: GUID? = nil, tags: [String: String] = [:], policies: AccessPolicies? = nil,
         isPublic: Bool = true,
-        network: NetworkRules? = nil
+        network: NetworkRules? = nil, isActivated: Bool = true
     ) {
+        self.isActivated = isActivated
         self.name = name
         self.service = service
         self.sku = sku

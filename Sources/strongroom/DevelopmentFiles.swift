@@ -21,7 +21,9 @@ struct DevelopmentFiles {
         try folder.write(roots + [UInt8(ascii: "\n")] + Array(authority.utf8), to: "ca-bundle.pem", mode: 0o644)
         let client = try await client()
         if let id = GUID(client.id), let application = house.directory.application(id) {
-            try await house.grantInPools(House.allPoolRoles, to: application.objectID)
+            // A pool that somebody made has administrators of its own.
+            let pools = house.configuration.vaults.filter { $0.service == .managedHSM }.map(\.name)
+            try await house.grantInPools(House.allPoolRoles, to: application.objectID, pools: Set(pools))
         }
         let suffix = house.configuration.authoritySuffix
         let bundle = folder.absolute("ca-bundle.pem")

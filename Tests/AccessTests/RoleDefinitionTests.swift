@@ -84,14 +84,16 @@ struct RoleDefinitionTests {
     }
 
     private static let reading: [Permission] = [
-        .vaultsRead, .deletedVaultsRead, .deletedVaultGet, .poolsRead, .deletedPoolsRead, .roleAssignmentsRead,
+        .vaultsRead, .deletedVaultsRead, .deletedVaultGet, .poolsRead, .deletedPoolsRead, .deletedPoolGet,
+        .resourceKeysRead, .resourceSecretsRead, .poolResourceKeysRead, .privateEndpointsRead, .roleAssignmentsRead,
         .applicationsRead, .usersRead, .diagnosticsRead, .policyDefinitionsRead, .policyAssignmentsRead, .auditRead,
     ]
 
     /// What makes, changes and removes resources.
     private static let managing: [Permission] = [
         .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .deletedVaultsPurge, .poolsWrite, .poolsDelete,
-        .deletedPoolsPurge, .resourceGroupsWrite, .resourceGroupsDelete, .barrierRotate,
+        .deletedPoolsPurge, .resourceKeysWrite, .resourceSecretsWrite, .poolResourceKeysWrite, .privateEndpointsWrite,
+        .privateEndpointsDelete, .resourceGroupsWrite, .resourceGroupsDelete, .barrierRotate,
         .diagnosticsWrite, .diagnosticsDelete,
     ]
 
