@@ -107,6 +107,12 @@ targets += room(
         "Domain", "Threads", "Store", "Barrier", "Cryptography", "X509", "Operations", "Identity", "Access", "Audit",
         "Objects",
     ])
+targets += room(
+    "Pools",
+    on: [
+        "Domain", "Threads", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "X509", "Operations", "Objects",
+        "Access", "Keys", "Management",
+    ])
 // outside
 targets += room("HTTPSClient", on: ["Domain"], with: nio)
 targets += room("Agent", on: ["Domain", "Cryptography", "HTTPSClient"], with: nio)
@@ -121,7 +127,7 @@ targets += room(
         "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Identity", "Access",
         "Operations",
         "Objects", "Secrets", "Keys", "Notices", "Certificates", "Authorities", "ACME", "Login", "Management",
-        "Graph", "WebTokens", "HTTPServer",
+        "Pools", "Graph", "WebTokens", "HTTPServer",
         "Automation",
         "ProviderOpenSSL",
         "ProviderPKCS11", "HTTPSClient", "SMTPClient",
@@ -198,6 +204,7 @@ targets += tests(
         "Domain", "Audit", "Store", "Barrier", "Cryptography", "ProviderOpenSSL", "ProviderPKCS11", "Identity",
         "Operations", "Objects", "Keys", "Automation", "House", "StrongroomTesting",
     ])
+targets += tests("Pools", on: ["Domain", "Cryptography", "ProviderOpenSSL", "X509", "Pools", "StrongroomTesting"])
 targets += tests("ACME", on: ["Domain", "ACME"])
 targets += tests("SMTPClient", on: ["Domain", "SMTPClient"])
 targets += tests("Certificates", on: ["Domain", "Operations", "Certificates"])

@@ -38,6 +38,23 @@ static inline int strongroom_scrypt(
     return EVP_KDF_derive(context, key, key_count, params);
 }
 
+static inline int strongroom_counter_kdf(
+    EVP_KDF_CTX *context, unsigned char *key_in, size_t key_in_count, unsigned char *label, size_t label_count,
+    unsigned char *key, size_t key_count) {
+    int on = 1;
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_MODE, (char *)"counter", 0),
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_MAC, (char *)"HMAC", 0),
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA512", 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, key_in, key_in_count),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, label, label_count),
+        OSSL_PARAM_construct_int(OSSL_KDF_PARAM_KBKDF_USE_L, &on),
+        OSSL_PARAM_construct_int(OSSL_KDF_PARAM_KBKDF_USE_SEPARATOR, &on),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_KDF_derive(context, key, key_count, params);
+}
+
 static inline int strongroom_rsa_bits(EVP_PKEY_CTX *context, int bits) {
     return EVP_PKEY_CTX_set_rsa_keygen_bits(context, bits);
 }

@@ -59,13 +59,14 @@ package struct ServerCertificates: Sendable {
     }
 
     /// A certificate that a key signs for itself, for signatures only: DER.
-    package func makeSelfSigned(commonName: String, key: RSAPrivateKey, from start: Timestamp, to end: Timestamp)
-        throws(CryptoError) -> [UInt8]
-    {
+    package func makeSelfSigned(
+        commonName: String, key: RSAPrivateKey, usage: String = "digitalSignature", from start: Timestamp,
+        to end: Timestamp
+    ) throws(CryptoError) -> [UInt8] {
         let certificate = try build(
             subject: commonName, issuer: nil, key: key.key, signer: key.key, from: start, to: end,
             extensions: [
-                (NID_basic_constraints, "critical,CA:FALSE"), (NID_key_usage, "critical,digitalSignature"),
+                (NID_basic_constraints, "critical,CA:FALSE"), (NID_key_usage, "critical,\(usage)"),
                 (NID_subject_key_identifier, "hash"),
             ])
         defer { X509_free(certificate) }

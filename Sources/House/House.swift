@@ -19,6 +19,7 @@ package import NIOSSL
 import Notices
 import Objects
 package import Operations
+import Pools
 import ProviderOpenSSL
 import Secrets
 package import Store
@@ -175,9 +176,11 @@ package final class House: Sendable {
                     witnessed: { () throws(VaultError) in try Self.witnessed(checkpointFile) },
                     publicKey: try checkpointKey.publicKey()), catalog: described, kek: kek,
                 sealByToken: hardware?.sealing)
+            let pools = Pools(vaults: vaults, engine: engine, software: software, slow: pool)
             catalog = Catalog(
                 secrets.operations + keys.operations + certificates.operations + authorities.operations
                     + acme.operations + notices.operations + login.operations + management.operations
+                    + pools.operations
                     + Graph(
                         authority: authority, directory: directory,
                         passwords: PasswordWork(engine: engine, pool: pool)
