@@ -137,7 +137,7 @@ targets += [
         name: "strongroom",
         dependencies: [
             "CLinux", "Domain", "Threads", "Store", "StoreSQLite", "Cryptography", "Barrier", "Audit", "Access",
-            "Identity", "Management",
+            "Identity", "Management", "Pools",
             "Operations", "HTTPServer", "Automation", "House", "Keys", "ProviderPKCS11", "HTTPSClient", "ACME",
             "SMTPClient", "WebTokens", "X509", "Agent",
         ] + nio + [argumentParser],

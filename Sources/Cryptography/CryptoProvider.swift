@@ -85,6 +85,14 @@ package protocol CryptoProvider: Sendable {
     ///
     /// - Parameter key: 32 bytes.
     func export(_ material: KeyMaterial, id: [UInt8], wrappedBy key: SensitiveBytes) throws(CryptoError) -> [UInt8]
+    /// The other way: takes a key that `export` wrapped, perhaps of another provider, and never shows it in the clear where the
+    /// provider is a module.
+    ///
+    /// - Throws: `.malformed` when it does not unwrap.
+    func importKey(
+        wrapped: [UInt8], _ specification: KeySpecification, _ publicKey: PublicKey, id: [UInt8], isExportable: Bool,
+        wrappedBy key: SensitiveBytes
+    ) throws(CryptoError) -> KeyMaterial
     /// Whether the provider can do it; asked before a key is made or used.
     func supports(_ specification: KeySpecification) -> Bool
     func supports(_ algorithm: KeyAlgorithm, with specification: KeySpecification) -> Bool

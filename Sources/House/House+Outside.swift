@@ -5,6 +5,7 @@ import HTTPSClient
 import Keys
 import Notices
 import Operations
+import Pools
 import SMTPClient
 
 /// How the house reaches the world: receivers of notices, and authorities that are asked by ACME.
@@ -98,6 +99,21 @@ extension House {
                 } catch {
                     return .failure(.later("The webhook that publishes records failed: \(error.text)."))
                 }
+            }
+        }
+    }
+
+    /// The storage of backups: bounded in size and time, no redirects. Addresses hold signatures and stay out of every text.
+    static func blobExchange(_ configuration: HouseConfiguration) -> Pools.Exchange {
+        let caFile = configuration.poolBackups.caFile
+        return { request in
+            let client = HTTPSClient(caFile: caFile, mostBytes: request.mostBytes, timeout: .seconds(120))
+            do throws(HTTPSClient.Failure) {
+                let answer = try await client.exchange(
+                    request.method, request.address, headers: request.headers, body: request.body)
+                return .success(BlobAnswer(status: answer.status, body: answer.body))
+            } catch {
+                return .failure(.unavailable("The storage cannot be used: \(error.text)."))
             }
         }
     }

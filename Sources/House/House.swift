@@ -154,6 +154,14 @@ package final class House: Sendable {
                             try Self.usage(of: name, in: vault, try Self.reader(store, keyring))
                         }
                     }))
+            let removeObjects: @Sendable (Set<[UInt8]>) throws(VaultError) -> Void = { ids throws(VaultError) in
+                guard let hardware, !ids.isEmpty else { return }
+                do throws(CryptoError) { try hardware.remove(ids) } catch {
+                    throw .unavailable("Objects of the token cannot be removed.", cause: "\(error)")
+                }
+                // The same key may be in another vault, by backup: it must find its object anew.
+                for id in ids { keyWork.forget(ObjectVersion(random: id)) }
+            }
             let management = Management(
                 authority: authority, subscription: instance.subscription, access: access, directory: directory,
                 keyring: keyring,
@@ -165,18 +173,17 @@ package final class House: Sendable {
                     versions: { vault, reader throws(VaultError) in
                         try Keys.hardwareVersions(in: vault, reader) + Certificates.pendingVersions(in: vault, reader)
                     },
-                    remove: { ids throws(VaultError) in
-                        guard let hardware, !ids.isEmpty else { return }
-                        do throws(CryptoError) { try hardware.remove(ids) } catch {
-                            throw .unavailable("Objects of the token cannot be removed.", cause: "\(error)")
-                        }
-                    }), allowsPrivateAddresses: configuration.allowsPrivateAddresses, operationKey: operationKey,
+                    remove: removeObjects), allowsPrivateAddresses: configuration.allowsPrivateAddresses,
+                operationKey: operationKey,
                 audit: .init(
                     makeReader: { () throws(VaultError) in try Self.reader(store, keyring) },
                     witnessed: { () throws(VaultError) in try Self.witnessed(checkpointFile) },
                     publicKey: try checkpointKey.publicKey()), catalog: described, kek: kek,
                 sealByToken: hardware?.sealing)
-            let pools = Pools(vaults: vaults, engine: engine, software: software, slow: pool)
+            let pools = Pools(
+                vaults: vaults, engine: engine, software: software, slow: pool, access: access,
+                keys: PoolKeys(keyWork), places: configuration.poolBackups,
+                exchange: Self.blobExchange(configuration), removeObjects: removeObjects, now: world.wall)
             catalog = Catalog(
                 secrets.operations + keys.operations + certificates.operations + authorities.operations
                     + acme.operations + notices.operations + login.operations + management.operations

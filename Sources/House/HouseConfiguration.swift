@@ -4,6 +4,7 @@ package import Domain
 package import HTTPServer
 package import Keys
 package import Operations
+package import Pools
 package import ProviderPKCS11
 package import SMTPClient
 package import StoreSQLite
@@ -25,6 +26,8 @@ package struct HouseConfiguration: Sendable {
     package var vaults: [VaultSettings] = []
     /// Network rules of vaults may name addresses for private use (RFC 1918), which the reference service refuses.
     package var allowsPrivateAddresses = false
+    /// Where pools may be backed up to.
+    package var poolBackups = BackupPlaces()
     package var limits = HTTPLimits()
     package var storage = SQLiteStore.Options()
     package var committer = Committer.Options()

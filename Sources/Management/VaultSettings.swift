@@ -39,7 +39,7 @@ extension VaultTable {
         var purge: GUID?
 
         /// Of a pool: the management plane may make keys in it. Absent: it may not.
-        var allowsKeysThroughARM: Bool?
+        package var allowsKeysThroughARM: Bool?
         /// Of a pool made by the management plane: how far it has come. Absent: it is provisioned.
         var provisioning: Provisioning?
         /// Why it could not be provisioned.

@@ -287,6 +287,27 @@ package struct ObjectTable: Sendable {
         return head
     }
 
+    /// Puts a soft-deleted object back from a backup: as it was, to be purged when it was to be.
+    package func restoreDeleted(
+        _ name: ObjectName, _ records: [ObjectRecord], deleted: Int64, scheduledPurge: Int64,
+        in transaction: Transaction
+    ) throws(VaultError) {
+        let head = try restore(name, records, in: transaction)
+        let object = DeletedObject(head: head, deleted: deleted, scheduledPurge: scheduledPurge)
+        try transaction.remove(headKey(name))
+        try transaction.put(object.encoded(), at: deletedKey(name), in: domain)
+        try purgeDuty(object).schedule(in: transaction)
+    }
+
+    /// Removes all objects of the kind, deleted ones too. Their duties are the caller's to cancel.
+    package func removeAll(in transaction: Transaction) throws(VaultError) {
+        for prefix in [headPrefix, deletedPrefix, prefix + kind.noun + "-version/"]
+            + kind.companions.map({ prefix + $0 + "/" })
+        {
+            try transaction.removeAll(in: KeyRange(prefix: prefix))
+        }
+    }
+
     package func exists(_ name: ObjectName) -> VaultError {
         VaultError(
             .conflict,

@@ -130,6 +130,22 @@ package final class OpenSSLProvider: CryptoProvider {
             material.reference.withUnsafeBytes { Array($0) }, .ckmAESKeyWrapPad, &parameters)
     }
 
+    package func importKey(
+        wrapped: [UInt8], _ specification: KeySpecification, _ publicKey: PublicKey, id: [UInt8], isExportable: Bool,
+        wrappedBy key: SensitiveBytes
+    ) throws(CryptoError) -> KeyMaterial {
+        let bytes: SensitiveBytes
+        do throws(CryptoError) {
+            bytes = try SymmetricKey(key, engine, ciphers).decrypt(wrapped, .ckmAESKeyWrapPad, CipherParameters())
+        } catch { throw .malformed("it does not unwrap") }
+        let isSymmetric: Bool = if case .oct = specification { true } else { false }
+        let material = try importKey(isSymmetric ? .oct(bytes) : .pkcs8(bytes), id: id, isExportable: isExportable)
+        guard material.specification == specification, material.publicKey == publicKey else {
+            throw .malformed("it is another key than its record says")
+        }
+        return material
+    }
+
     // MARK: Using keys
 
     package func open(_ material: KeyMaterial, id: [UInt8]) throws(CryptoError) -> any CryptoKey {

@@ -256,6 +256,33 @@ package final class PKCS11Provider: HardwareProvider {
         return 2 + digits + bytes[2..<(2 + digits)].reduce(0) { $0 << 8 | Int($1) }
     }
 
+    package func importKey(
+        wrapped: [UInt8], _ specification: KeySpecification, _ publicKey: PublicKey, id: [UInt8], isExportable: Bool,
+        wrappedBy key: SensitiveBytes
+    ) throws(CryptoError) -> KeyMaterial {
+        do throws(CryptoError) {
+            let reference = try token.withSession { session throws(TokenFailure) in
+                let carrier = try Objects.create(Templates.transport(key), in: session.handle, session.list)
+                defer { Objects.destroy(carrier, in: session) }
+                let newborn = try Objects.unwrap(
+                    wrapped, by: carrier, WrappingKey.mechanism, Templates.newborn(specification), in: session.handle,
+                    session.list)
+                defer { Objects.destroy(newborn, in: session) }
+                // Its object may be there: of the same version in another vault.
+                guard try find(id, in: session) == nil else {
+                    return try Objects.wrap(
+                        newborn, by: try wrapping.handle(in: session), WrappingKey.mechanism, in: session)
+                }
+                return try settle(newborn, specification, id, session)
+            }
+            return KeyMaterial(
+                specification: specification, publicKey: publicKey, reference: SensitiveBytes(reference))
+        } catch {
+            if case .failed = error { throw .malformed("the hardware security module does not unwrap it") }
+            throw error
+        }
+    }
+
     // MARK: Using keys
 
     package func open(_ material: KeyMaterial, id: [UInt8]) throws(CryptoError) -> any CryptoKey {

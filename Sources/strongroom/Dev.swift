@@ -7,6 +7,7 @@ import HTTPServer
 import House
 import Management
 import Operations
+import Pools
 import Store
 import StoreSQLite
 
@@ -45,6 +46,11 @@ struct Dev: AsyncParsableCommand {
         help: "A program that publishes records for ACME: present|remove NAME VALUE.")
     var publisher: String?
 
+    @Option(
+        name: .customLong("backup-host"),
+        help: "A host of blob storage that pools may be backed up to, HOST or HOST,CA_FILE. [default: only the folder]")
+    var backupHost: String?
+
     func run() async throws {
         let names = try (vaults.isEmpty ? ["demo"] : vaults).map { text in
             guard let name = VaultName(text) else {
@@ -70,6 +76,9 @@ struct Dev: AsyncParsableCommand {
         let federation = try issuers.map { try AttestationSetting.parseIssuer($0) }
         let trusted = try authorities.map { try AttestationSetting.parse($0) }
 
+        let storage = try backupHost.map { try PoolBackupSettings.parse($0) }
+            .map { BackupPlaces.Storage(hosts: [$0.host], caFile: $0.caFile) }
+
         let engine = try CryptoEngine()
         let folder = try DataFolder(creating: data)
         var configuration = HouseConfiguration(folder: folder.path, suffix: suffix.lowercased(), publicPort: port)
@@ -82,6 +91,8 @@ struct Dev: AsyncParsableCommand {
             names.map { .init(name: $0, sku: .premium) } + pools.map { .init(name: $0, service: .managedHSM) }
         // The lock comes before anything is written, so that a second start changes nothing.
         let store = try openStore(folder.path, configuration.storage)
+        let backups = try DataFolder(creating: folder.absolute("pool-backups"))
+        configuration.poolBackups = BackupPlaces(folders: ["backups": backups.path], storage: storage)
         configuration.token = try SoftwareModule(folder: folder, engine: engine).prepare()
         let kek =
             try Unsealing.developmentKEK(

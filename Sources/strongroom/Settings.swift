@@ -6,6 +6,7 @@ import HTTPServer
 import House
 import Keys
 import Operations
+import Pools
 import ProviderPKCS11
 import WebTokens
 
@@ -30,6 +31,7 @@ struct Settings: Sendable {
     var pki: PKI?
     var notices: NoticeSettings?
     var acme: ACMEConfiguration?
+    var poolBackups = BackupPlaces()
     var tenant: GUID?
     var subscription: GUID?
     var resourceGroup = "strongroom"
@@ -103,6 +105,7 @@ struct Settings: Sendable {
         pki = content.pki
         notices = content.notices
         acme = content.acme
+        poolBackups = try content.poolBackups?.places() ?? poolBackups
         tenant = content.tenant
         subscription = content.subscription
         resourceGroup = content.resourceGroup ?? resourceGroup
@@ -268,6 +271,7 @@ struct Settings: Sendable {
         configuration.attestationAuthorities = attestation
         configuration.publicAddress = pki?.address
         configuration.acmeDirectories = acme?.allowed ?? []
+        configuration.poolBackups = poolBackups
         configuration.committer.syncsReads = auditDurability == "synced"
         return configuration
     }
@@ -355,6 +359,8 @@ extension Settings {
             "notices.mail.security", "notices.mail.user", "notices.mail.password", "notices.mail.from",
             "notices.mail.caFile", "acme", "acme.directories", "acme.directories.url", "acme.directories.caFile",
             "acme.dns", "acme.dns.command", "acme.dns.webhook", "acme.dns.secret", "acme.dns.caFile",
+            "poolBackups", "poolBackups.folders", "poolBackups.folders.name", "poolBackups.folders.path",
+            "poolBackups.hosts", "poolBackups.caFile",
         ]
         let dataFolder: String
         let suffix: String
@@ -376,6 +382,7 @@ extension Settings {
         let pki: PKI?
         let notices: NoticeSettings?
         let acme: ACMEConfiguration?
+        let poolBackups: PoolBackupSettings?
     }
 
     /// The names of all members of a JSON text, as paths; elements of an array count as the array.
