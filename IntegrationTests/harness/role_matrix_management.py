@@ -40,6 +40,10 @@ class Scopes:
     def deleted_path(self) -> str:
         return f"{self.subscription}{_KEY_VAULT}/locations/{LOCATION}/deletedVaults/{self.deleted.rsplit('/', 1)[1]}"
 
+    @property
+    def deleted_pool_path(self) -> str:
+        return f"{self.subscription}{_KEY_VAULT}/locations/{LOCATION}/deletedManagedHSMs/none"
+
 
 def _shows(identifier: str) -> Callable[[Response], bool]:
     """Whether a list has a resource."""
@@ -73,6 +77,7 @@ def _known(at: Scopes) -> list[Row]:
         ("ManagedHSMNameCheck", "POST", f"{provider}/checkMhsmNameAvailability", 200, name),
         ("DeletedManagedHSMList", "GET", f"{provider}/deletedManagedHSMs", 200, None),
         ("OperationResultGet", "GET", f"{provider}/locations/{LOCATION}/operationResults/none", 404, None),
+        ("ManagedHSMOperationResultGet", "GET", f"{provider}/locations/{LOCATION}/managedHsmOperationResults/none", 404, None),
     ]
     for scope in ["", *at.all]:
         path = f"{scope}{_AUTHORIZATION}/roleDefinitions"
@@ -97,6 +102,7 @@ def _listed(at: Scopes) -> list[Row]:
 
 def _resources(at: Scopes) -> list[Row]:
     groups, vaults = "Microsoft.Resources/subscriptions/resourceGroups/", "Microsoft.KeyVault/vaults/"
+    pools, deleted_pools = "Microsoft.KeyVault/managedHSMs/", "Microsoft.KeyVault/locations/deletedManagedHSMs/"
     deleted = "Microsoft.KeyVault/locations/deletedVaults/"
     fixed = {"properties": {"softDeleteRetentionInDays": 8}}
     return [
@@ -108,7 +114,14 @@ def _resources(at: Scopes) -> list[Row]:
         _row("VaultPatch", "PATCH", at.vault, f"{vaults}write", at.vault, 400, fixed),
         _row("VaultDelete", "DELETE", at.vault, f"{vaults}delete", at.vault, 400, version="none"),
         _row("VaultAccessPolicyPut", "PUT", f"{at.vault}/accessPolicies/forget", f"{vaults}accessPolicies/write", at.vault, 400, {}),
-        _row("ManagedHSMGet", "GET", at.pool, "Microsoft.KeyVault/managedHSMs/read", at.group, 200),
+        _row("ManagedHSMGet", "GET", at.pool, f"{pools}read", at.group, 200),
+        _row("ManagedHSMRegionList", "GET", f"{at.pool}/regions", f"{pools}read", at.group, 200),
+        _row("ManagedHSMPut", "PUT", at.pool, f"{pools}write", at.group, 400, {"location": 7}),
+        _row("ManagedHSMPatch", "PATCH", at.pool, f"{pools}write", at.group, 400, fixed),
+        _row("ManagedHSMDelete", "DELETE", at.pool, f"{pools}delete", at.group, 400, version="none"),
+        # There is none: that is told to who may do the same everywhere.
+        _row("DeletedManagedHSMGet", "GET", at.deleted_pool_path, f"{deleted_pools}read", at.subscription, 404),
+        _row("ManagedHSMPurge", "POST", f"{at.deleted_pool_path}/purge", f"{deleted_pools}purge/action", at.subscription, 404),
         _row("DeletedVaultGet", "GET", at.deleted_path, f"{deleted}read", at.deleted, 200),
         # Purge protection forbids it.
         _row("VaultPurge", "POST", f"{at.deleted_path}/purge", f"{deleted}purge/action", at.deleted, 403),

@@ -148,13 +148,16 @@ extension Management {
         }
         guard location == known.location else {
             throw VaultError(
-                .conflict, "The vault '\(name.name)' was deleted in another location and is recovered there.")
+                .conflict,
+                "The \(Self.noun(name.service)) '\(name.name)' was deleted in another location and is recovered there.")
         }
-        guard known.resourceGroup.lowercased() == group.lowercased() else { throw Self.isTaken(name.name) }
+        guard known.resourceGroup.lowercased() == group.lowercased() else {
+            throw Self.isTaken(name.name, name.service)
+        }
         let recovered = try await call.commit { transaction throws(VaultError) in
             guard var settings = try VaultTable.settings(name, in: transaction), settings.deleted != nil,
                 settings.purge == nil
-            else { throw VaultError(.vaultIsDeleted, "The vault '\(name.name)' is being purged.") }
+            else { throw VaultError(.vaultIsDeleted, "The \(Self.noun(name.service)) '\(name.name)' is being purged.") }
             try Self.purgeDuty(name, settings)?.cancel(in: transaction)
             (settings.deleted, settings.modified) = (nil, modified)
             try VaultTable.put(settings, in: transaction)

@@ -65,26 +65,26 @@ extension Management {
             throw VaultError(.resourceNotFound, "The operation '\(input.token.prefix(64))' is not known.")
         }
         let entry = vaults.entry(name, service)
-        if service == .managedHSM, let entry, entry.settings.incarnation == id,
-            try isVisible(entry.vault, to: try call.caller(), call)
-        {
-            return try provisioningResult(entry, call)
-        }
-        return OperationResultOutput(
-            isRunning: entry?.settings.purge == id, begin: Timestamp(epochSeconds: begin), body: nil)
+        let isRunning = entry?.settings.purge == id
+        if !isRunning, let entry, entry.settings.incarnation == id { return try provisioningResult(entry, call) }
+        return OperationResultOutput(isRunning: isRunning, begin: Timestamp(epochSeconds: begin), body: nil)
     }
 
-    /// The end of provisioning is told by the pool itself.
+    /// The end of provisioning is told by the pool itself, to who may see it.
     private func provisioningResult(_ entry: VaultTable.Entry, _ call: Call) throws(VaultError) -> OperationResultOutput
     {
-        if entry.settings.provisioning == .failed {
+        let settings = entry.settings
+        guard settings.deleted == nil else {
+            throw Self.isAbsent(Self.type(of: entry.vault), settings.name, settings.resourceGroup)
+        }
+        try requireVisible(entry, call)
+        if settings.provisioning == .failed {
             throw VaultError(
                 .conflict,
-                "The managed HSM '\(entry.settings.name)' could not be provisioned. \(entry.settings.provisioningFailure ?? "")"
-            )
+                "The managed HSM '\(settings.name)' could not be provisioned. \(settings.provisioningFailure ?? "")")
         }
         return OperationResultOutput(
-            isRunning: entry.settings.provisioning == .running, begin: entry.settings.created?.at ?? call.now,
+            isRunning: settings.provisioning == .running, begin: settings.created?.at ?? call.now,
             body: JSONOutput { writePool(entry, to: &$0) })
     }
 

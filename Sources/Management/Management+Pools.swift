@@ -58,21 +58,26 @@ extension Management {
 
     // MARK: Reading
 
-    /// A pool that the caller may not see is not there.
+    /// Whether there is a pool is told to those only who may see it.
     func pool(_ input: NamedResource, _ call: Call) throws(VaultError) -> VaultTable.Entry {
         try requireOwn(input.place)
         let group = input.place.group ?? ""
-        guard let name = VaultName(input.name), let entry = vaults.entry(name, .managedHSM),
-            entry.settings.deleted == nil, entry.settings.resourceGroup.lowercased() == group.lowercased()
-        else { throw Self.isAbsent(Self.poolType, input.name, group) }
-        guard try isVisible(entry.vault, to: try call.caller(), call) else {
-            throw VaultError(
-                .authorizationFailed,
-                "The client does not have authorization to perform action 'Microsoft.KeyVault/managedHSMs/read' over scope '\(Self.identifier(of: entry.vault))'."
-            )
+        if let name = VaultName(input.name), let entry = vaults.entry(name, .managedHSM), entry.settings.deleted == nil,
+            entry.settings.resourceGroup.lowercased() == group.lowercased()
+        {
+            call.concerns(resourceID: Self.identifier(of: entry.vault))
+            try requireVisible(entry, call)
+            return entry
         }
-        call.concerns(resourceID: Self.identifier(of: entry.vault))
-        return entry
+        if let place = Scope("/subscriptions/\(subscription)/resourceGroups/\(group)") {
+            try require(.poolsRead, at: place, call)
+        }
+        throw Self.isAbsent(Self.poolType, input.name, group)
+    }
+
+    /// - Throws: `.authorizationFailed`.
+    func requireVisible(_ entry: VaultTable.Entry, _ call: Call) throws(VaultError) {
+        try require(.poolsRead, at: .resourceGroup(entry.settings.resourceGroup, in: subscription), call)
     }
 
     func getPool(_ input: NamedResource, _ call: Call) async throws(VaultError) -> JSONOutput {
@@ -93,7 +98,13 @@ extension Management {
 
     private static func writeRegion(of entry: VaultTable.Entry, to writer: inout JSONWriter) {
         writer.member("name", entry.settings.location)
-        writer.member("provisioningState", entry.settings.provisioning == nil ? "Succeeded" : "Provisioning")
+        let state: String =
+            switch entry.settings.provisioning {
+            case .running: "Provisioning"
+            case .failed: "Failed"
+            case nil: "Succeeded"
+            }
+        writer.member("provisioningState", state)
         writer.member("isPrimary", true)
     }
 
@@ -145,7 +156,9 @@ extension Management {
                 "activationStatusMessage",
                 isActive
                     ? "Your HSM has been activated and is ready to use."
-                    : "Your HSM has been provisioned, but cannot be used for cryptographic operations until it is activated. To activate the HSM, download the security domain."
+                    : settings.provisioning != nil
+                        ? "Your HSM has not been provisioned."
+                        : "Your HSM has been provisioned, but cannot be used for cryptographic operations until it is activated. To activate the HSM, download the security domain."
             )
         }
     }
@@ -188,6 +201,7 @@ extension Management {
         let known = vaults.entry(input.name, .managedHSM)?.settings
         try input.body.check(tenant: authority.tenant, location: known?.location)
         concerns(input, call)
+        try input.body.requireWhole()
         guard let known else {
             guard !input.body.recovers else {
                 throw VaultError(.resourceNotFound, "There is no deleted managed HSM '\(input.name)' to recover.")
@@ -223,7 +237,7 @@ extension Management {
     }
 
     private func createPool(_ input: PoolInput, _ call: Call) async throws(VaultError) -> PoolOutput {
-        try input.body.requireWhole()
+        try input.body.requireAdministrators()
         guard let group = groups.first(where: { $0.name.lowercased() == input.group.lowercased() }) else {
             throw VaultError(.resourceGroupNotFound, "Resource group '\(input.group.prefix(90))' could not be found.")
         }
@@ -238,9 +252,10 @@ extension Management {
         settings.isUnactivated = true
         try apply(input.body, to: &settings, isWhole: true, call)
         let (wanted, name, now) = (settings, input.key, call.now)
+        call.succeeds(with: 202)
         try await call.commit { transaction throws(VaultError) in
             if let other = try VaultTable.settings(name, in: transaction) {
-                throw other.deleted == nil ? Self.isTaken(name.name) : Self.isDeleted(other)
+                throw other.deleted == nil ? Self.isTaken(name.name, .managedHSM) : Self.isDeleted(other)
             }
             try VaultTable.put(wanted, in: transaction)
             try Self.provisionDuty(name, at: now).schedule(in: transaction)
@@ -255,7 +270,8 @@ extension Management {
         }
         guard known.resourceGroup.lowercased() == input.group.lowercased() else {
             throw isWhole
-                ? Self.isTaken(input.name) : Self.isAbsent(Self.poolType, input.name.description, input.group)
+                ? Self.isTaken(input.name, .managedHSM)
+                : Self.isAbsent(Self.poolType, input.name.description, input.group)
         }
         if let location = input.body.location, try VaultBody.normalized(location) != known.location {
             throw VaultError(

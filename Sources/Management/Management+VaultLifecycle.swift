@@ -125,8 +125,14 @@ extension Management {
         return try answer(settings)
     }
 
-    static func isTaken(_ name: VaultName) -> VaultError {
-        VaultError(
+    static func isTaken(_ name: VaultName, _ service: Vault.Service = .vault) -> VaultError {
+        guard service == .vault else {
+            return VaultError(
+                .vaultAlreadyExists,
+                "The managed HSM name '\(name)' is already in use, perhaps by one that was deleted and is not purged. Names of managed HSMs are unique on this server."
+            )
+        }
+        return VaultError(
             .vaultAlreadyExists,
             "The vault name '\(name)' is already in use. Vault names are globally unique so it is possible that the name is already taken. If you are sure that the vault name was not taken then it is possible that a vault with the same name was recently deleted but not purged after being placed in a recoverable state. If the vault is in a recoverable state then the vault will need to be purged before reusing the name."
         )

@@ -62,9 +62,10 @@ struct PoolBody: Decodable, Sendable {
                 "The property \"enableSoftDelete\" cannot be set to false. Soft delete cannot be turned off.")
         }
         if let regions = properties?.regions {
+            let location = if let location { location } else { try normalizedLocation() }
             guard
                 regions.allSatisfy({ region in
-                    region.name.map { (try? VaultBody.normalized($0)) == location && location != nil } ?? false
+                    region.name.map { (try? VaultBody.normalized($0)) == location } ?? false
                 })
             else {
                 throw VaultBody.wrong("regions", "this server is in one region, that of the pool")
@@ -76,16 +77,18 @@ struct PoolBody: Decodable, Sendable {
         _ = try identityToKeep()
     }
 
-    /// - Throws: `.badParameter` when what a new pool cannot be without is not named.
+    /// - Throws: `.badParameter` when what a pool cannot be without is not named.
     func requireWhole() throws(VaultError) {
         let missing: String? =
-            location == nil
-            ? "location"
-            : sku == nil
-                ? "sku"
-                : properties == nil
-                    ? "properties" : properties?.initialAdminObjectIds == nil ? "properties.initialAdminObjectIds" : nil
+            location == nil ? "location" : sku == nil ? "sku" : properties == nil ? "properties" : nil
         if let missing { throw .badParameter("The request body lacks the member '\(missing)'.") }
+    }
+
+    /// - Throws: `.badParameter` when nobody is to administer a new pool.
+    func requireAdministrators() throws(VaultError) {
+        guard properties?.initialAdminObjectIds != nil else {
+            throw .badParameter("The request body lacks the member 'properties.initialAdminObjectIds'.")
+        }
     }
 
     func normalizedLocation() throws(VaultError) -> String {

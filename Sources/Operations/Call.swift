@@ -118,6 +118,9 @@ package struct Call: Sendable {
             description: "The stored record '\(record)' was edited, moved, truncated or grafted.", grant: nil)
     }
 
+    /// Says which of several good answers the record of this call tells; before the commit.
+    package func succeeds(with status: UInt16) { trail.successStatus = status }
+
     /// Marks that this call did slow work, so that its record may wait for company.
     package func didSlowWork() { trail.isSlow = true }
 
@@ -153,7 +156,7 @@ final class Trail: @unchecked Sendable {
     var isRecorded = false
     var isSlow = false
     private let started: ContinuousClock.Instant
-    private let successStatus: UInt16
+    fileprivate var successStatus: UInt16
 
     init(event: AuditEvent, successStatus: UInt16) {
         self.event = event
