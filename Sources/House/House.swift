@@ -128,8 +128,11 @@ package final class House: Sendable {
             }
             self.hardware = hardware
             let keyWork = KeyWork(software: software, hardware: hardware?.keys, slow: pool, generation: generation)
+            let resources = ObjectResources(
+                subscription: instance.subscription, address: authority.url(of: .management),
+                find: { vaults.vault($0, $1) })
             let secrets = Secrets(
-                paging: paging, backupKeys: backupKeys, engine: engine,
+                paging: paging, backupKeys: backupKeys, engine: engine, resources: resources,
                 convert: Certificates.converter(engine, keyWork))
             let authorities = Authorities(
                 paging: paging, engine: engine, work: keyWork, address: configuration.publicAddress,
@@ -153,7 +156,7 @@ package final class House: Sendable {
                         Result { () throws(VaultError) in
                             try Self.usage(of: name, in: vault, try Self.reader(store, keyring))
                         }
-                    }))
+                    }), resources: resources)
             let removeObjects: @Sendable (Set<[UInt8]>) throws(VaultError) -> Void = { ids throws(VaultError) in
                 guard let hardware, !ids.isEmpty else { return }
                 do throws(CryptoError) { try hardware.remove(ids) } catch {

@@ -6,8 +6,10 @@ import Operations
 struct CreateKey: OperationInput {
     let name: ObjectName
     private let body: Body
+    /// What is to rotate it from the beginning; nil for nothing.
+    var rotation: SetRotationPolicy?
 
-    private struct Body: Decodable {
+    struct Body: Decodable, Sendable {
         let kty: String?
         let key_size: Int?
         let public_exponent: Int?
@@ -19,8 +21,11 @@ struct CreateKey: OperationInput {
     }
 
     init(_ request: Request) throws(VaultError) {
-        name = try request.objectName("key-name")
-        body = try Body.fromJSON(request.body)
+        try self.init(try request.objectName("key-name"), try Body.fromJSON(request.body))
+    }
+
+    init(_ name: ObjectName, _ body: Body) throws(VaultError) {
+        (self.name, self.body) = (name, body)
         _ = try KeyParameters.type(body.kty)
         try body.attributes?.validate()
         try body.tags?.validate(longest: KeyParameters.longestTag)
@@ -97,9 +102,15 @@ extension Keys {
     /// - Throws: `.badParameter`; `.deletedButRecoverable` when a deleted key has the name; `.throttled` when too many keys are
     ///   being made.
     /// - Source: Azure REST "Create Key".
-    func create(_ input: CreateKey, _ call: Call) async throws(VaultError) -> KeyBundle {
+    ///
+    /// - Parameter isFirst: only if there is no key of the name; another one is not added to.
+    func create(_ input: CreateKey, _ call: Call, isFirst: Bool) async throws(VaultError) -> KeyBundle {
         let table = try table(call)
         let plan = try input.plan(in: table.vault)
+        var rotation: RotationPolicy?
+        if let wanted = input.rotation {
+            rotation = try wanted.first(at: call.now.epochSeconds, in: table.vault.service)
+        }
         // Before the work: a name that cannot be had must not cost a key.
         try requireRoom(input.name, table, call)
         let version = call.lane.newVersion()
@@ -113,13 +124,18 @@ extension Keys {
             releasePolicy: plan.policy, origin: .generated)
         return try await store(
             key, version, ObjectAttributes(plan.attributes, at: call.now.epochSeconds), plan.tags, input.name, table,
-            call)
+            call, isFirst: isFirst, rotation: rotation)
+    }
+
+    func create(_ input: CreateKey, _ call: Call) async throws(VaultError) -> KeyBundle {
+        try await create(input, call, isFirst: false)
     }
 
     /// Adds a version that a provider has made; the provider's part is removed again when it cannot be kept.
     func store(
         _ key: KeyVersion, _ version: ObjectVersion, _ attributes: ObjectAttributes, _ tags: [ObjectRecord.Tag]?,
-        _ name: ObjectName, _ table: ObjectTable, _ call: Call, replacing expected: ObjectVersion? = nil
+        _ name: ObjectName, _ table: ObjectTable, _ call: Call, replacing expected: ObjectVersion? = nil,
+        isFirst: Bool = false, rotation: RotationPolicy? = nil
     ) async throws(VaultError) -> KeyBundle {
         let record = ObjectRecord(version: version, attributes: attributes, tags: tags, payload: key.encoded())
         let work = work
@@ -127,6 +143,7 @@ extension Keys {
             let head = try await call.commit { transaction throws(VaultError) in
                 let old = try table.head(name, in: transaction)
                 if let old { try Self.requireUnmanaged(old) }
+                if isFirst, old != nil { throw table.exists(name) }
                 if let expected, old?.current.version != expected {
                     throw VaultError(.conflict, "The key was changed meanwhile. Try again.")
                 }
@@ -134,7 +151,10 @@ extension Keys {
                     throw .badParameter("A key in a managed HSM can have at most \(Self.mostPoolVersions) versions.")
                 }
                 let head = try table.append(record, to: name, in: transaction)
-                try KeySchedule(table).renew(head, isNew: old == nil, in: transaction)
+                if let rotation {
+                    try table.putCompanion(Self.rotationCompanion, of: name, try rotation.encoded(), in: transaction)
+                }
+                try KeySchedule(table).renew(head, isNew: old == nil && rotation == nil, in: transaction)
                 if let old { work.forget(old.current.version) }
                 return head
             }

@@ -8,19 +8,19 @@ struct SetRotationPolicy: OperationInput {
     let name: ObjectName
     fileprivate let body: Body
 
-    fileprivate struct Body: Decodable {
-        struct Action: Decodable {
-            struct Trigger: Decodable {
+    struct Body: Decodable, Sendable {
+        struct Action: Decodable, Sendable {
+            struct Trigger: Decodable, Sendable {
                 let timeAfterCreate: String?
                 let timeBeforeExpiry: String?
             }
-            struct Kind: Decodable {
+            struct Kind: Decodable, Sendable {
                 let type: String?
             }
             let trigger: Trigger?
             let action: Kind?
         }
-        struct Attributes: Decodable {
+        struct Attributes: Decodable, Sendable {
             let expiryTime: String?
         }
         let lifetimeActions: [Action]?
@@ -30,6 +30,13 @@ struct SetRotationPolicy: OperationInput {
     init(_ request: Request) throws(VaultError) {
         name = try request.objectName("key-name")
         body = try Body.fromJSON(request.body)
+    }
+
+    init(_ name: ObjectName, _ body: Body) { (self.name, self.body) = (name, body) }
+
+    /// The policy of a key that has none yet.
+    func first(at now: Int64, in service: Vault.Service) throws(VaultError) -> RotationPolicy {
+        try applied(to: RotationPolicy(created: now), at: now, in: service)
     }
 
     /// The policy that follows: what the body leaves out stays as it was.
@@ -93,20 +100,23 @@ struct RotationPolicyOutput: OperationOutput {
     func response(_ call: Call) -> Response {
         .json { document in
             document.member("id", "\(vault.keysURL)\(name)/rotationpolicy")
-            document.array("lifetimeActions") { actions in
-                if let rotate = policy?.rotate { Self.write(rotate, "Rotate", to: &actions) }
-                let notify =
-                    policy.map(\.notify)
-                    ?? (vault.service == .vault
-                        ? RotationPolicy.usualNotice.map { .beforeExpiry($0) } : nil)
-                if let notify { Self.write(notify, "Notify", to: &actions) }
-            }
-            document.object("attributes") { attributes in
-                if let time = policy?.expiryTime { attributes.member("expiryTime", time.text) }
-                if let policy {
-                    attributes.member("created", policy.created)
-                    attributes.member("updated", policy.updated)
-                }
+            write(to: &document)
+        }
+    }
+
+    func write(to document: inout JSONWriter) {
+        document.array("lifetimeActions") { actions in
+            if let rotate = policy?.rotate { Self.write(rotate, "Rotate", to: &actions) }
+            let notify =
+                policy.map(\.notify)
+                ?? (vault.service == .vault ? RotationPolicy.usualNotice.map { .beforeExpiry($0) } : nil)
+            if let notify { Self.write(notify, "Notify", to: &actions) }
+        }
+        document.object("attributes") { attributes in
+            if let time = policy?.expiryTime { attributes.member("expiryTime", time.text) }
+            if let policy {
+                attributes.member("created", policy.created)
+                attributes.member("updated", policy.updated)
             }
         }
     }

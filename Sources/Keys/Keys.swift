@@ -19,12 +19,15 @@ package struct Keys: Sendable {
     let statements: StatementKey
     let authorities: AttestationAuthorities
     let inspection: KeyInspection
+    /// Of Azure Resource Manager.
+    let parts: ObjectResources
 
     package init(
         paging: Paging, backupKeys: BackupKeys, engine: CryptoEngine, work: KeyWork, statements: StatementKey,
-        authorities: AttestationAuthorities, inspection: KeyInspection
+        authorities: AttestationAuthorities, inspection: KeyInspection, resources: ObjectResources
     ) {
         self.inspection = inspection
+        parts = resources
         self.paging = paging
         self.statements = statements
         self.authorities = authorities
@@ -41,7 +44,7 @@ extension Keys {
     private static let hosts: Hosts = [.vault, .managedHSM]
 
     package var operations: [any AnyOperation] {
-        lifecycle + cryptography + rotation + hardware + duties
+        lifecycle + cryptography + rotation + hardware + resources + duties
     }
 
     private var lifecycle: [any AnyOperation] {

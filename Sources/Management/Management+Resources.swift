@@ -56,21 +56,7 @@ extension Management {
         }
     }
 
-    static func requireVersion(_ request: Request) throws(VaultError) {
-        guard let version = try request.query.value("api-version"), !version.isEmpty else {
-            throw VaultError(
-                .apiVersionNotValid, "The api-version query parameter (?api-version=) is required for all requests.")
-        }
-        let (date, rest) = (version.prefix(10), version.dropFirst(10))
-        guard date.utf8.count == 10, Timestamp(iso8601: String(date)) != nil,
-            rest.isEmpty || rest.lowercased() == "-preview"
-        else {
-            throw VaultError(
-                .apiVersionNotValid,
-                "The api-version '\(version.prefix(32))' is invalid. The supported versions are '\(providerVersions.joined(separator: ", "))'."
-            )
-        }
-    }
+    static func requireVersion(_ request: Request) throws(VaultError) { try ManagementVersion.require(request) }
 
     /// - Throws: `.resourceNotFound` for another subscription than this server's.
     func requireOwn(_ input: SubscriptionInput) throws(VaultError) {
@@ -265,8 +251,6 @@ extension Management {
         return JSONOutput { writeProvider(to: &$0) }
     }
 
-    private static let providerVersions = [APIVersion.management, "2024-11-01", "2023-07-01", "2022-07-01"]
-
     private func writeProvider(to writer: inout JSONWriter) {
         let locations = Set(vaults.all.map(\.location)).sorted()
         writer.member("id", "/subscriptions/\(subscription)/providers/Microsoft.KeyVault")
@@ -278,7 +262,7 @@ extension Management {
                     entry.member("resourceType", type)
                     entry.array("locations") { list in for location in locations { list.string(location) } }
                     entry.array("apiVersions") { list in
-                        for version in Self.providerVersions { list.string(version) }
+                        for version in ManagementVersion.supported { list.string(version) }
                     }
                 }
             }

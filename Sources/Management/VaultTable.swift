@@ -126,7 +126,8 @@ package final class VaultTable: Sendable {
             incarnation: settings.incarnation, tags: settings.tags ?? [:],
             policies: settings.usesPolicies == true ? AccessPolicies(settings.policies ?? []) : nil,
             isPublic: settings.isClosedToPublic != true, network: settings.network,
-            isActivated: settings.isUnactivated != true)
+            isActivated: settings.isUnactivated != true,
+            allowsKeysThroughARM: name.service == .vault || settings.allowsKeysThroughARM == true)
         return Entry(settings: settings, vault: vault)
     }
 }

@@ -59,16 +59,21 @@ package struct Paging: Sendable {
         after marker: String, page: Page, path: String, query: String = "", list: String, in vault: Vault,
         _ version: APIVersion
     ) throws(VaultError) -> String {
+        let authority = vault.authority.contains(":") ? vault.authority : vault.authority + ":443"
+        let size = page.asked.map { "&maxresults=\($0)" } ?? ""
+        let token = try token(after: marker, list: list, in: vault)
+        return "https://\(authority)\(path)?api-version=\(version.text)\(query)&$skiptoken=\(token)\(size)"
+    }
+
+    /// What the link to the next page carries as `$skiptoken`.
+    package func token(after marker: String, list: String, in vault: Vault) throws(VaultError) -> String {
         let signed = try tag(Array(marker.utf8), list: list, in: vault) + Array(marker.utf8)
         var json = JSONWriter()
         json.object { token in
             token.member("NextMarker", Base64.encodeURL(signed))
             token.member("TargetLocation", 0)
         }
-        let authority = vault.authority.contains(":") ? vault.authority : vault.authority + ":443"
-        let size = page.asked.map { "&maxresults=\($0)" } ?? ""
-        return
-            "https://\(authority)\(path)?api-version=\(version.text)\(query)&$skiptoken=\(Base64.encodeURL(json.bytes))\(size)"
+        return Base64.encodeURL(json.bytes)
     }
 
     /// The link behind a page that was read with one element more than it shows, which is taken off again.

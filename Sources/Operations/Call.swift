@@ -45,6 +45,14 @@ package struct Call: Sendable {
         return hostedVault
     }
 
+    /// The same call about a vault that its path names: for the management plane, whose host names none. What the caller may do there
+    /// was decided before, or is the handler's to decide.
+    package func entering(_ vault: Vault) -> Call {
+        Call(
+            id: id, now: now, principal: principal, grant: grant, apiVersion: apiVersion, lane: lane, vault: vault,
+            vaults: vaults, trail: trail, committer: committer, duty: duty)
+    }
+
     /// Who calls.
     package func caller() throws(VaultError) -> Principal {
         guard let principal else { throw .internal("an operation was called without a principal") }

@@ -24,6 +24,8 @@ package final class Vault: Sendable {
     package let network: NetworkRules?
     /// Of a pool: its security domain was downloaded, or it needs none. Nothing else can be done with one that is not.
     package let isActivated: Bool
+    /// Of a pool: the management plane may reach its keys; always of a vault.
+    package let allowsKeysThroughARM: Bool
     /// Its host with the port that clients see; none for 443.
     package let authority: String
     /// `https://<authority>/secrets/`: what identifiers of secrets begin with.
@@ -40,9 +42,10 @@ package final class Vault: Sendable {
         isPurgeProtected: Bool,
         authority: String, incarnation: GUID? = nil, tags: [String: String] = [:], policies: AccessPolicies? = nil,
         isPublic: Bool = true,
-        network: NetworkRules? = nil, isActivated: Bool = true
+        network: NetworkRules? = nil, isActivated: Bool = true, allowsKeysThroughARM: Bool = true
     ) {
         self.isActivated = isActivated
+        self.allowsKeysThroughARM = allowsKeysThroughARM
         self.name = name
         self.service = service
         self.sku = sku

@@ -67,9 +67,10 @@ extension Pools {
             let n: String?
             let e: String?
             let x5c: [String]?
+            let x5t: String?
             let thumbprint: String?
 
-            enum CodingKeys: String, CodingKey { case kty, n, e, x5c, thumbprint = "x5t#S256" }
+            enum CodingKeys: String, CodingKey { case kty, n, e, x5c, x5t, thumbprint = "x5t#S256" }
         }
 
         static let holders = 3...10
@@ -120,6 +121,8 @@ extension Pools {
                 throw VaultError(.conflict, "The security domain changed meanwhile. Try again.")
             }
             try wanted.put(in: pool, transaction)
+            // Nothing can be brought in any more.
+            try TransferKey.remove(of: pool, transaction)
             return try Self.activate(name, transaction)
         }
         vaults.reload(name, from: call.lane.reader, committed: settings)
@@ -167,13 +170,25 @@ extension Pools {
         guard let publicKey = certificate.publicKey, case .rsa(let n, let e) = publicKey,
             case .rsa(let bits)? = certificate.specification, (2_048...8_192).contains(bits)
         else { throw Self.wrong(place, "each must have an RSA key of 2048 to 8192 bits") }
+        // An exponent of 1 hides nothing; with an even number nobody can open what was sealed.
+        guard let last = e.last, last & 1 == 1, e != [1], (n.last ?? 0) & 1 == 1 else {
+            throw Self.wrong(place, "the modulus of an RSA key is odd, and its exponent odd and not 1")
+        }
+        guard key.kty.map({ ["RSA", "RSA-HSM"].contains($0) }) ?? true else {
+            throw Self.wrong(place, "'kty' must be 'RSA'")
+        }
         for (name, given, own) in [("n", key.n, n), ("e", key.e, e)] {
             guard let given else { continue }
             guard let number = Base64.decodeURL(given), number.drop(while: { $0 == 0 }).elementsEqual(own) else {
                 throw Self.wrong(place, "'\(name)' is not that of the certificate in 'x5c'")
             }
         }
-        guard let thumbprint = try? engine.sha256(der) else { throw .internal("a digest failed") }
+        guard let thumbprint = try? engine.sha256(der), let sha1 = try? engine.sha1(der) else {
+            throw .internal("a digest failed")
+        }
+        if let given = key.x5t, Base64.decodeURL(given) != sha1 {
+            throw Self.wrong(place, "'x5t' is not that of the certificate in 'x5c'")
+        }
         if let given = key.thumbprint, Base64.decodeURL(given) != thumbprint {
             throw Self.wrong(place, "'x5t#S256' is not that of the certificate in 'x5c'")
         }

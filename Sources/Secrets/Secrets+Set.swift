@@ -8,8 +8,12 @@ struct SetSecret: OperationInput {
     let parameters: SecretParameters
 
     init(_ request: Request) throws(VaultError) {
-        name = try request.objectName("secret-name")
-        parameters = try SecretParameters.fromJSON(request.body).validated()
+        try self.init(try request.objectName("secret-name"), try SecretParameters.fromJSON(request.body))
+    }
+
+    init(_ name: ObjectName, _ given: SecretParameters) throws(VaultError) {
+        self.name = name
+        parameters = try given.validated()
         guard let text = parameters.value else { throw .badParameter("The request body lacks the member 'value'.") }
         guard text.utf8.count <= SecretValue.largestValue else {
             throw .invalid("value", "it is longer than \(SecretValue.largestValue) bytes")

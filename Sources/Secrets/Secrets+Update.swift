@@ -8,9 +8,14 @@ struct UpdateSecret: OperationInput {
     let parameters: SecretParameters
 
     init(_ request: Request) throws(VaultError) {
-        name = try request.objectName("secret-name")
-        version = try request.objectVersion("secret-version")
-        parameters = try SecretParameters.fromJSON(request.body).validated()
+        try self.init(
+            try request.objectName("secret-name"), try request.objectVersion("secret-version"),
+            try SecretParameters.fromJSON(request.body))
+    }
+
+    init(_ name: ObjectName, _ version: ObjectVersion?, _ given: SecretParameters) throws(VaultError) {
+        (self.name, self.version) = (name, version)
+        parameters = try given.validated()
         guard parameters.value == nil else {
             throw .invalid("value", "the value of a version cannot be changed; set a new version")
         }

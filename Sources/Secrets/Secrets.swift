@@ -17,8 +17,14 @@ package struct Secrets: Sendable {
     let paging: Paging
     let backups: BackupEnvelope
     let convert: Convert
+    /// Of Azure Resource Manager.
+    let parts: ObjectResources
 
-    package init(paging: Paging, backupKeys: BackupKeys, engine: CryptoEngine, convert: @escaping Convert) {
+    package init(
+        paging: Paging, backupKeys: BackupKeys, engine: CryptoEngine, resources: ObjectResources,
+        convert: @escaping Convert
+    ) {
+        parts = resources
         self.paging = paging
         self.convert = convert
         backups = BackupEnvelope(kind: Self.kind, keys: backupKeys, engine: engine)
@@ -28,7 +34,9 @@ package struct Secrets: Sendable {
 }
 
 extension Secrets {
-    package var operations: [any AnyOperation] {
+    package var operations: [any AnyOperation] { dataPlane + resources }
+
+    private var dataPlane: [any AnyOperation] {
         let name = "/secrets/{secret-name}"
         let deleted = "/deletedsecrets/{secret-name}"
         return [
