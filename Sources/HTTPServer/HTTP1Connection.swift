@@ -32,8 +32,8 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
     private let state: LoopState
     private var assembler: RequestAssembler
     private let tlsVersion: String
-    private var peer = Peer.local
-    private var networkInfo: [UInt8] = []
+    private let peer: Peer
+    private let networkInfo: [UInt8]
     private var context: ChannelHandlerContext?
     private var phase: Phase
     private var queue: [Work] = []
@@ -45,8 +45,10 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
     private var unwritableSince: NIODeadline?
     private var sawMessage = false
 
-    init(_ state: LoopState, tlsVersion: String, allocator: ByteBufferAllocator) {
+    init(_ state: LoopState, peer: Peer, tlsVersion: String, allocator: ByteBufferAllocator) {
         self.state = state
+        self.peer = peer
+        networkInfo = ResponseWriter.networkInfo(peer)
         self.tlsVersion = tlsVersion
         assembler = RequestAssembler(limits: state.limits)
         phase = .readingHead(since: .now())
@@ -57,10 +59,6 @@ final class HTTP1Connection: ChannelDuplexHandler, TimedConnection, @unchecked S
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        if let address = context.channel.remoteAddress {
-            peer = Peer(address: address.ipAddress ?? "", isIPv6: address.protocol == .inet6)
-        }
-        networkInfo = ResponseWriter.networkInfo(peer)
         state.add(self)
         Task(executorPreference: state.executor) { await self.serve() }
     }

@@ -20,6 +20,8 @@ package struct HTTPLimits: Sendable {
     package var concurrentStreams = 100
     /// Whose word about the address of a client is taken.
     package var proxies = TrustedProxies()
+    /// Whose connections begin with the PROXY protocol, and are refused without it.
+    package var proxyProtocol = TrustedProxies()
 
     package init() {}
 }

@@ -80,14 +80,18 @@ package final class HTTPServer: Sendable {
     package func replaceTLS(_ context: NIOSSLContext) { tls.withLock { $0 = context } }
 
     /// Listens on every address; answers the ports.
-    package func listen(on addresses: [String], port: Int, speaking speech: Speech = .tls) async throws -> [Int] {
+    ///
+    /// - Parameter endpoint: the name of the private endpoint that it is; nil for everybody's.
+    package func listen(
+        on addresses: [String], port: Int, speaking speech: Speech = .tls, endpoint: String? = nil
+    ) async throws -> [Int] {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { [self] channel in initialize(channel, speech) }
+            .childChannelInitializer { [self] channel in initialize(channel, speech, endpoint) }
         var port = port
         var ports: [Int] = []
         for address in addresses {
@@ -106,7 +110,7 @@ package final class HTTPServer: Sendable {
         return ports
     }
 
-    private func initialize(_ channel: any Channel, _ speech: Speech) -> EventLoopFuture<Void> {
+    private func initialize(_ channel: any Channel, _ speech: Speech, _ endpoint: String?) -> EventLoopFuture<Void> {
         guard load.connections.add(1, ordering: .relaxed).newValue <= limits.connections,
             let state = states.first(where: { $0.executor.eventLoop === channel.eventLoop })
         else {
@@ -116,6 +120,7 @@ package final class HTTPServer: Sendable {
         channel.closeFuture.whenComplete { [load] _ in load.connections.subtract(1, ordering: .relaxed) }
         let context = tls.withLock { $0 }
         let headTime = limits.headTime.timeAmount
+        let origin = ConnectionOrigin(channel, endpoint: endpoint)
         return channel.eventLoop.makeCompletedFuture {
             // A handshake that does not end closes the connection; the rest has deadlines of its own.
             let deadline = channel.eventLoop.scheduleTask(in: headTime) { channel.close(promise: nil) }
@@ -126,19 +131,27 @@ package final class HTTPServer: Sendable {
                 try pipeline.addHandler(
                     ApplicationProtocolNegotiationHandler { [self] result, channel in
                         deadline.cancel()
-                        return channel.eventLoop.makeCompletedFuture { try configure(channel, state, result) }
+                        return channel.eventLoop.makeCompletedFuture {
+                            try configure(channel, state, result, origin.peer)
+                        }
                     })
             }
             let asPlain: @Sendable (any Channel) throws -> Void = { [self] channel in
                 deadline.cancel()
                 try configurePlain(channel, state)
             }
-            switch speech {
-            case .tls: try asTLS(channel)
-            case .plain: try asPlain(channel)
-            case .both:
-                try channel.pipeline.syncOperations.addHandler(PlainDetector(asTLS: asTLS, asPlain: asPlain))
+            let begin: @Sendable (any Channel) throws -> Void = { channel in
+                switch speech {
+                case .tls: try asTLS(channel)
+                case .plain: try asPlain(channel)
+                case .both:
+                    try channel.pipeline.syncOperations.addHandler(PlainDetector(asTLS: asTLS, asPlain: asPlain))
+                }
             }
+            guard let address = AddressRange(origin.peer.address), limits.proxyProtocol.contains(address) else {
+                return try begin(channel)
+            }
+            try channel.pipeline.syncOperations.addHandler(ProxyHeaderHandler(origin, next: begin))
         }
     }
 
@@ -157,7 +170,7 @@ package final class HTTPServer: Sendable {
         return HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: decoding)
     }
 
-    private func configure(_ channel: any Channel, _ state: LoopState, _ result: ALPNResult) throws {
+    private func configure(_ channel: any Channel, _ state: LoopState, _ result: ALPNResult, _ peer: Peer) throws {
         let pipeline = channel.pipeline.syncOperations
         let version: String =
             switch try pipeline.nioSSL_tlsVersion() {
@@ -166,14 +179,15 @@ package final class HTTPServer: Sendable {
             default: ""
             }
         if case .negotiated("h2") = result {
-            try configureHTTP2(channel, state, version)
+            try configureHTTP2(channel, state, version, peer)
         } else {
             try pipeline.addHandler(ByteToMessageHandler(decoder))
-            try pipeline.addHandler(HTTP1Connection(state, tlsVersion: version, allocator: channel.allocator))
+            try pipeline.addHandler(
+                HTTP1Connection(state, peer: peer, tlsVersion: version, allocator: channel.allocator))
         }
     }
 
-    private func configureHTTP2(_ channel: any Channel, _ state: LoopState, _ version: String) throws {
+    private func configureHTTP2(_ channel: any Channel, _ state: LoopState, _ version: String, _ peer: Peer) throws {
         var configuration = NIOHTTP2Handler.ConnectionConfiguration()
         configuration.initialSettings = [
             HTTP2Setting(parameter: .maxConcurrentStreams, value: limits.concurrentStreams),
@@ -181,8 +195,6 @@ package final class HTTPServer: Sendable {
         ]
         configuration.maximumRecentlyResetStreams = 100
         let connection = HTTP2Connection(state)
-        let address = channel.remoteAddress
-        let peer = Peer(address: address?.ipAddress ?? "", isIPv6: address?.protocol == .inet6)
         _ = try channel.pipeline.syncOperations.configureHTTP2Pipeline(
             mode: .server, connectionConfiguration: configuration, streamConfiguration: .init()
         ) { stream in

@@ -9,7 +9,7 @@ package struct TrustedProxies: Sendable {
 
     package init(_ ranges: [AddressRange] = []) { self.ranges = ranges }
 
-    private func contains(_ address: AddressRange) -> Bool { ranges.contains { $0.contains(address) } }
+    func contains(_ address: AddressRange) -> Bool { ranges.contains { $0.contains(address) } }
 
     /// Who the client behind a connection is.
     ///
@@ -24,7 +24,7 @@ package struct TrustedProxies: Sendable {
         {
             let text = String(entry.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
             guard !text.contains("/"), let address = AddressRange(text) else { return nil }
-            last = Peer(address: text, isIPv6: text.contains(":"))
+            last = Peer(address: text, isIPv6: text.contains(":"), endpoint: peer.endpoint)
             if !contains(address) { return last }
         }
         return last

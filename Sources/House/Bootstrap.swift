@@ -152,6 +152,23 @@ struct Bootstrap {
         }
     }
 
+    /// Asks vaults for the connections of the configuration: whoever manages a vault approves its own.
+    func ensureConnections(_ table: VaultTable, _ instance: Instance) async throws {
+        for endpoint in configuration.privateEndpoints {
+            let id = PrivateEndpointConnection.identifier(
+                of: endpoint.name, subscription: instance.subscription, group: configuration.resourceGroup)
+            for name in endpoint.vaults {
+                guard let changed = table.settings(of: name, connectedTo: .init(pendingTo: endpoint.name, id)) else {
+                    continue
+                }
+                try await commit("PrivateEndpointConnectionRequest", instance) { transaction throws(VaultError) in
+                    try VaultTable.put(changed, in: transaction)
+                }
+                table.publish(changed)
+            }
+        }
+    }
+
     /// What may change of a vault that is there: purge protection can be put in force, never lifted; retention is fixed.
     private func bring(_ vault: Vault, to wanted: HouseConfiguration.VaultSettings, in table: VaultTable) async throws {
         guard wanted.isStrict else {

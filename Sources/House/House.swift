@@ -99,6 +99,7 @@ package final class House: Sendable {
             let vaults = try VaultTable(
                 loadingFrom: reader, subscription: instance.subscription, suffix: configuration.authoritySuffix)
             try await bootstrap.ensureVaults(vaults)
+            try await bootstrap.ensureConnections(vaults, instance)
             self.vaults = vaults
             let directory = try Directory(loadingFrom: reader)
             self.directory = directory
@@ -177,6 +178,7 @@ package final class House: Sendable {
                         try Keys.hardwareVersions(in: vault, reader) + Certificates.pendingVersions(in: vault, reader)
                     },
                     remove: removeObjects), allowsPrivateAddresses: configuration.allowsPrivateAddresses,
+                endpoints: Set(configuration.privateEndpoints.map(\.name)),
                 operationKey: operationKey,
                 audit: .init(
                     makeReader: { () throws(VaultError) in try Self.reader(store, keyring) },

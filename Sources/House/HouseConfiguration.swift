@@ -3,6 +3,7 @@ package import Audit
 package import Domain
 package import HTTPServer
 package import Keys
+package import Management
 package import Operations
 package import Pools
 package import ProviderPKCS11
@@ -26,6 +27,8 @@ package struct HouseConfiguration: Sendable {
     package var vaults: [VaultSettings] = []
     /// Network rules of vaults may name addresses for private use (RFC 1918), which the reference service refuses.
     package var allowsPrivateAddresses = false
+    /// Listeners of their own, by which vaults may be reached that are closed to everybody else.
+    package var privateEndpoints: [PrivateEndpoint] = []
     /// Where pools may be backed up to.
     package var poolBackups = BackupPlaces()
     package var limits = HTTPLimits()
@@ -51,6 +54,18 @@ package struct HouseConfiguration: Sendable {
     package var acmeDirectories: [ACMESettings.Directory] = []
     /// Who publishes records of the domain name system for their challenges; nil for nobody.
     package var challengePublisher: Publisher?
+
+    package struct PrivateEndpoint: Sendable {
+        package let name: String
+        package let addresses: [String]
+        package let port: Int
+        /// Which are asked for a connection.
+        package let vaults: [VaultTable.Name]
+
+        package init(name: String, addresses: [String], port: Int, vaults: [VaultTable.Name]) {
+            (self.name, self.addresses, self.port, self.vaults) = (name, addresses, port, vaults)
+        }
+    }
 
     package enum Publisher: Sendable {
         /// Absolute path of a program.

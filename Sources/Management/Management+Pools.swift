@@ -136,6 +136,7 @@ extension Management {
             if let network = pool.network { write(network, to: &properties) }
             properties.member("publicNetworkAccess", pool.isPublic ? "Enabled" : "Disabled")
             properties.array("regions") { _ in }
+            writeConnections(of: entry, to: &properties)
             Self.writeState(of: settings, to: &properties)
         }
     }

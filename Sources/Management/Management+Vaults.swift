@@ -129,6 +129,7 @@ extension Management {
             properties.member("vaultUri", "https://\(vault.authority)/")
             properties.member("provisioningState", "Succeeded")
             properties.member("publicNetworkAccess", vault.isPublic ? "Enabled" : "Disabled")
+            writeConnections(of: entry, to: &properties)
         }
     }
 

@@ -25,6 +25,8 @@ package struct Management: Sendable {
     let hardware: Hardware
     /// Network rules may name addresses for private use.
     let allowsPrivateAddresses: Bool
+    /// The names of the listeners that are private endpoints.
+    let endpoints: Set<String>
     /// Signs the names of operations that go on after their answer.
     let operationKey: SensitiveBytes
     let audit: AuditAccess
@@ -67,7 +69,7 @@ package struct Management: Sendable {
     package init(
         authority: Authority, subscription: GUID, access: AccessControl, directory: Directory, keyring: Keyring,
         backupKeys: BackupKeys, engine: CryptoEngine, pool: WorkPool, vaults: VaultTable,
-        resourceGroups: ResourceGroupTable, hardware: Hardware, allowsPrivateAddresses: Bool,
+        resourceGroups: ResourceGroupTable, hardware: Hardware, allowsPrivateAddresses: Bool, endpoints: Set<String>,
         operationKey: SensitiveBytes, audit: AuditAccess, catalog: CatalogBox,
         kek: SensitiveBytes, sealByToken: (@Sendable (SensitiveBytes) throws(CryptoError) -> [UInt8])? = nil
     ) {
@@ -84,6 +86,7 @@ package struct Management: Sendable {
         self.resourceGroups = resourceGroups
         self.hardware = hardware
         self.allowsPrivateAddresses = allowsPrivateAddresses
+        self.endpoints = endpoints
         self.operationKey = operationKey
         self.audit = audit
         self.catalog = catalog
@@ -93,7 +96,8 @@ package struct Management: Sendable {
 
     package var operations: [any AnyOperation] {
         resourceOperations + resourceGroupOperations + vaultOperations + vaultLifecycleOperations
-            + poolOperations + deletedVaultOperations + operationResultOperations + poolSettingsOperations
+            + poolOperations + deletedVaultOperations + operationResultOperations + privateEndpointOperations
+            + poolSettingsOperations
             + roleAssignmentOperations + roleDefinitionOperations
             + poolRoleOperations
             + applicationOperations + userOperations + mfaDemandOperations + explainOperations + diagnosticOperations

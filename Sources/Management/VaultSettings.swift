@@ -51,6 +51,9 @@ extension VaultTable {
         /// Of a pool: identities that it may use elsewhere: kept and told.
         var identity: Identity?
 
+        /// Absent: none.
+        var privateEndpoints: [PrivateEndpointConnection]?
+
         enum Provisioning: String, Sendable, Codable { case running, failed }
 
         struct Identity: Sendable, Codable {

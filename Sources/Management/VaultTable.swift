@@ -74,6 +74,17 @@ package final class VaultTable: Sendable {
 
     var entries: [Entry] { current.withLock { $0.values.sorted { $0.vault.authority < $1.vault.authority } } }
 
+    /// The settings of a vault with one connection more; nil when it has one to that listener, or there is no such vault.
+    package func settings(of name: Name, connectedTo connection: PrivateEndpointConnection) -> Settings? {
+        guard var settings = entry(name.name, name.service)?.settings, settings.deleted == nil,
+            !(settings.privateEndpoints ?? []).contains(where: {
+                $0.endpoint == connection.endpoint || $0.name.lowercased() == connection.name.lowercased()
+            })
+        else { return nil }
+        settings.privateEndpoints = (settings.privateEndpoints ?? []) + [connection]
+        return settings
+    }
+
     // MARK: Changes
 
     package static func settings(_ name: Name, in reader: any RecordReader) throws(VaultError) -> Settings? {
@@ -127,7 +138,9 @@ package final class VaultTable: Sendable {
             policies: settings.usesPolicies == true ? AccessPolicies(settings.policies ?? []) : nil,
             isPublic: settings.isClosedToPublic != true, network: settings.network,
             isActivated: settings.isUnactivated != true,
-            allowsKeysThroughARM: name.service == .vault || settings.allowsKeysThroughARM == true)
+            allowsKeysThroughARM: name.service == .vault || settings.allowsKeysThroughARM == true,
+            privateEndpoints: Set(
+                (settings.privateEndpoints ?? []).filter { $0.status == .approved }.map(\.endpoint)))
         return Entry(settings: settings, vault: vault)
     }
 }

@@ -214,7 +214,7 @@ package final class Dispatcher: Sendable {
         }
         let vault = try hostedVault(host, request)
         // From where?
-        if let vault, vault.isRestricted {
+        if let vault, vault.isRestricted || request.peer.endpoint != nil {
             trail.event.isAddressAuthorized = false
             try vault.requireReachable(from: request.peer, by: principal)
             trail.event.isAddressAuthorized = true

@@ -118,6 +118,13 @@ extension Vault {
     package func requireReachable(from peer: Peer, by principal: Principal?) throws(VaultError) {
         let caller = principal.map { "Caller: \($0.callerText)\r\n" } ?? ""
         let place = "Vault: \(name);location=\(location)"
+        if let endpoint = peer.endpoint {
+            guard !privateEndpoints.contains(endpoint) else { return }
+            throw VaultError(
+                .forbiddenByConnection,
+                "The request came by a private endpoint, and the vault has no approved connection to it.\r\n\(caller)\(place)"
+            )
+        }
         guard isPublic else {
             throw VaultError(
                 .forbiddenByConnection,

@@ -95,8 +95,12 @@ package struct Peer: Sendable, Hashable {
     /// An IP literal.
     package let address: String
     package let isIPv6: Bool
+    /// The private endpoint it came by; nil for the listeners that are everybody's.
+    package let endpoint: String?
 
-    package init(address: String, isIPv6: Bool) { (self.address, self.isIPv6) = (address, isIPv6) }
+    package init(address: String, isIPv6: Bool, endpoint: String? = nil) {
+        (self.address, self.isIPv6, self.endpoint) = (address, isIPv6, endpoint)
+    }
 
     package static let local = Peer(address: "", isIPv6: false)
 }

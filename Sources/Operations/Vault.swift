@@ -26,6 +26,8 @@ package final class Vault: Sendable {
     package let isActivated: Bool
     /// Of a pool: the management plane may reach its keys; always of a vault.
     package let allowsKeysThroughARM: Bool
+    /// The private endpoints by which it may be reached, whatever its rules say.
+    package let privateEndpoints: Set<String>
     /// Its host with the port that clients see; none for 443.
     package let authority: String
     /// `https://<authority>/secrets/`: what identifiers of secrets begin with.
@@ -42,8 +44,10 @@ package final class Vault: Sendable {
         isPurgeProtected: Bool,
         authority: String, incarnation: GUID? = nil, tags: [String: String] = [:], policies: AccessPolicies? = nil,
         isPublic: Bool = true,
-        network: NetworkRules? = nil, isActivated: Bool = true, allowsKeysThroughARM: Bool = true
+        network: NetworkRules? = nil, isActivated: Bool = true, allowsKeysThroughARM: Bool = true,
+        privateEndpoints: Set<String> = []
     ) {
+        self.privateEndpoints = privateEndpoints
         self.isActivated = isActivated
         self.allowsKeysThroughARM = allowsKeysThroughARM
         self.name = name

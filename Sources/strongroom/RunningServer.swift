@@ -55,6 +55,16 @@ struct RunningServer {
                 throw CommandFailure("cannot listen on \(address) \(ports): \(error); choose others")
             }
         }
+        for endpoint in house.configuration.privateEndpoints {
+            do {
+                _ = try await server.listen(on: endpoint.addresses, port: endpoint.port, endpoint: endpoint.name)
+            } catch {
+                house.close()
+                throw CommandFailure(
+                    "cannot listen on \(endpoint.addresses.joined(separator: ", ")) port \(endpoint.port) for the private endpoint '\(endpoint.name)': \(error); choose others"
+                )
+            }
+        }
         let automation = Task { await house.automation.run() }
         return RunningServer(
             house: house, server: server, group: group, automation: automation, termination: termination)

@@ -39,6 +39,8 @@ struct Settings: Sendable {
     var vaults: [HouseConfiguration.VaultSettings] = []
     var allowsPrivateAddresses = false
     var trustedProxies: [AddressRange] = []
+    var proxyProtocol: [AddressRange] = []
+    var privateEndpoints: [HouseConfiguration.PrivateEndpoint] = []
     var federation: [TrustedIssuers.Issuer] = []
     var auditDurability = "synced"
 
@@ -112,15 +114,21 @@ struct Settings: Sendable {
         location = content.location ?? location
         auditDurability = content.audit?.durability ?? auditDurability
         allowsPrivateAddresses = content.network?.allowPrivateAddresses ?? false
-        trustedProxies = try (content.network?.trustedProxies ?? []).map { text in
-            guard let range = AddressRange(text) else {
-                throw Self.wrong("network.trustedProxies", "'\(text)' is no IP address and no range in CIDR notation")
-            }
-            return range
-        }
+        trustedProxies = try Self.ranges(content.network?.trustedProxies, "network.trustedProxies")
+        proxyProtocol = try Self.ranges(content.network?.proxyProtocol, "network.proxyProtocol")
+        privateEndpoints = try (content.network?.privateEndpoints ?? []).map { try $0.endpoint() }
         try override(with: environment)
         try validate()
         vaults = try Self.vaults(content.vaults ?? [], .vault) + Self.vaults(content.pools ?? [], .managedHSM)
+    }
+
+    private static func ranges(_ list: [String]?, _ member: String) throws -> [AddressRange] {
+        try (list ?? []).map { text in
+            guard let range = AddressRange(text) else {
+                throw wrong(member, "'\(text)' is no IP address and no range in CIDR notation")
+            }
+            return range
+        }
     }
 
     private static func vaults(_ list: [File.Vault], _ service: Vault.Service) throws -> [HouseConfiguration
@@ -244,6 +252,7 @@ struct Settings: Sendable {
                 throw Self.wrong("pki.port", "it must be from 1 to 65535 and not that of listen.port")
             }
         }
+        try PrivateEndpointSetting.validate(privateEndpoints)
         try notices?.validate()
         try acme?.validate()
         var status = stat()
@@ -267,6 +276,8 @@ struct Settings: Sendable {
         configuration.vaults = vaults
         configuration.federation = federation
         configuration.limits.proxies = TrustedProxies(trustedProxies)
+        configuration.limits.proxyProtocol = TrustedProxies(proxyProtocol)
+        configuration.privateEndpoints = privateEndpoints
         configuration.allowsPrivateAddresses = allowsPrivateAddresses
         configuration.attestationAuthorities = attestation
         configuration.publicAddress = pki?.address
@@ -335,6 +346,8 @@ extension Settings {
         struct Network: Decodable {
             let allowPrivateAddresses: Bool?
             let trustedProxies: [String]?
+            let proxyProtocol: [String]?
+            let privateEndpoints: [PrivateEndpointSetting]?
         }
         struct Audit: Decodable {
             let durability: String?
@@ -352,7 +365,11 @@ extension Settings {
             "hsm.sessions", "attestation", "attestation.issuer", "attestation.keysURL", "attestation.caFile",
             "federation",
             "federation.issuer", "federation.keysURL", "federation.caFile", "crypto",
-            "crypto.fips", "network", "network.allowPrivateAddresses", "network.trustedProxies", "audit",
+            "crypto.fips", "network", "network.allowPrivateAddresses", "network.trustedProxies",
+            "network.proxyProtocol",
+            "network.privateEndpoints", "network.privateEndpoints.name", "network.privateEndpoints.addresses",
+            "network.privateEndpoints.port", "network.privateEndpoints.vaults", "network.privateEndpoints.pools",
+            "audit",
             "audit.durability", "pki",
             "pki.address", "pki.port", "notices", "notices.webhook",
             "notices.secret", "notices.caFile", "notices.mail", "notices.mail.server", "notices.mail.port",
