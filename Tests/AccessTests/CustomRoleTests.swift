@@ -92,7 +92,7 @@ struct CustomRoleTests {
         (
             patterns(data: ["microsoft.keyvault/VAULTS/secrets/*"], withoutData: ["*/getSecret/*", "*/PURGE/action"]),
             all { permission in
-                permission.action.hasPrefix("Microsoft.KeyVault/vaults/secrets/")
+                permission.isDataAction && permission.action.hasPrefix("Microsoft.KeyVault/vaults/secrets/")
                     && permission != .secretsGet && permission != .secretsPurge
             }
         ),
@@ -104,7 +104,9 @@ struct CustomRoleTests {
             [.roleDefinitionsWrite]
         ),
         // Neither kind of list speaks of the other kind of action.
-        (patterns(actions: ["Microsoft.KeyVault/vaults/secrets/*"]), []),
+        (
+            patterns(actions: ["Microsoft.KeyVault/vaults/secrets/*"]), [.resourceSecretsRead, .resourceSecretsWrite]
+        ),
         (patterns(data: ["Microsoft.Authorization/*"]), []),
         (patterns(without: ["*"], data: [readSecret]), [.secretsGet]),
         (

@@ -31,7 +31,8 @@ struct PermissionTests {
     @Test("No two permissions are one action, in any spelling, but for those that only policies or pools tell apart")
     func actions() {
         let permissions = Permission.allCases.filter { Self.alike[$0] == nil }
-        #expect(Set(permissions.map { $0.action.lowercased() }).count == permissions.count)
+        // Resources of the management plane share words with what is in a vault: as actions, not as data actions.
+        #expect(Set(permissions.map { "\($0.isDataAction) \($0.action.lowercased())" }).count == permissions.count)
         for (permission, other) in Self.alike {
             #expect(permission.action == other.action)
             #expect(
@@ -48,7 +49,11 @@ struct PermissionTests {
     func dataActions(_ permission: Permission) {
         let below = ["Microsoft.KeyVault/vaults/", "Microsoft.KeyVault/managedHsm/"]
         let isBelow = below.contains { permission.action.hasPrefix($0) }
-        let ofVaults: [Permission] = [.vaultsRead, .vaultsWrite, .vaultsDelete, .accessPoliciesWrite]
+        let ofVaults: [Permission] = [
+            .vaultsRead, .vaultsWrite, .vaultsDelete, .accessPoliciesWrite, .resourceKeysRead, .resourceKeysWrite,
+            .resourceSecretsRead, .resourceSecretsWrite, .privateEndpointsRead, .privateEndpointsWrite,
+            .privateEndpointsDelete,
+        ]
         #expect(permission.isDataAction == (isBelow && !ofVaults.contains(permission)))
     }
 
@@ -67,7 +72,8 @@ struct PermissionTests {
             #expect(action.hasPrefix("Microsoft.KeyVault/managedHsm/"))
             #expect(permission.concernsPoolKeys == action.hasPrefix("Microsoft.KeyVault/managedHsm/keys/"))
         } else {
-            #expect(!permission.action.contains("/keys/") && !permission.concernsPoolKeys)
+            #expect(!permission.isDataAction || !permission.action.contains("/keys/"))
+            #expect(!permission.concernsPoolKeys)
         }
     }
 }

@@ -143,6 +143,8 @@ struct DispatcherTests {
     private static let ofPools: Set<Permission> = [
         .randomBytes, .localAssignmentsRead, .localAssignmentsWrite, .localAssignmentsDelete, .localDefinitionsRead,
         .localDefinitionsWrite, .localDefinitionsDelete, .localSettingsRead, .localSettingsWrite,
+        .securityDomainDownload, .securityDomainUpload, .securityDomainUploadRead, .transferKeyRead, .poolBackupStart,
+        .poolBackupRead, .poolRestoreStart, .poolRestoreRead,
     ]
 
     @Test(
