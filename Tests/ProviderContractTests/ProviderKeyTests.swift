@@ -172,6 +172,39 @@ struct ProviderKeyTests {
         }
     }
 
+    @Test(
+        "A key that went out of one provider comes into the other and is the same there",
+        arguments: Kind.allCases, KeySpecification.everyOne)
+    func moves(_ kind: Kind, _ specification: KeySpecification) throws {
+        let original = try providers.twin(kind == .software ? .hardware : .software, specification)
+        guard original.canLeave, try providers.twin(kind, specification).canLeave else { return }
+        let (transport, id) = (try providers.secret(32), try providers.software.makeNonce(count: 16))
+        let wrapped = try original.provider.export(
+            original.material, id: original.id, wrappedBy: transport)
+        let provider = try providers.twin(kind, specification).provider
+        let half = original.material.publicKey
+        let material = try provider.importKey(
+            wrapped: wrapped, specification, half, id: id, isExportable: false, wrappedBy: transport)
+        defer { provider.destroy(material, id: id) }
+        #expect(material.specification == specification)
+        #expect(material.publicKey == half)
+        try expectWorks(try provider.open(material, id: id), material)
+        // Its object may be there already.
+        let again = try provider.importKey(
+            wrapped: wrapped, specification, half, id: id, isExportable: false, wrappedBy: transport)
+        try expectWorks(try provider.open(again, id: id), again)
+        for (bytes, key) in [
+            (wrapped.flipped(at: 9), transport), (Array(wrapped.dropLast(8)), transport), ([], transport),
+            (wrapped, try providers.secret(32)),
+        ] {
+            expectMalformed("\(bytes.count) bytes") {
+                _ = try provider.importKey(
+                    wrapped: bytes, specification, half, id: try providers.software.makeNonce(count: 16),
+                    isExportable: false, wrappedBy: key)
+            }
+        }
+    }
+
     // MARK: Backup
 
     @Test(
