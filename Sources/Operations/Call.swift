@@ -3,6 +3,7 @@ import Audit
 package import Barrier
 package import Domain
 import Identity
+package import Threads
 
 /// One call after it was let in. A handler asks for a `Call`, and a `Call` needs a grant: forgetting to authorise does not compile.
 package struct Call: Sendable {
@@ -131,6 +132,18 @@ package struct Call: Sendable {
 
     /// Marks that this call did slow work, so that its record may wait for company.
     package func didSlowWork() { trail.isSlow = true }
+
+    /// Runs work that takes long on threads that may be held.
+    ///
+    /// - Throws: `.throttled` when too much is waiting, or what the work threw.
+    package func slowly<Value: Sendable>(
+        on pool: WorkPool, _ work: @escaping @Sendable () throws(VaultError) -> Value
+    ) async throws(VaultError) -> Value {
+        didSlowWork()
+        let result = await pool.run(on: lane.waker) { Result { () throws(VaultError) in try work() } }
+        guard let result else { throw VaultError(.throttled, "Too many slow requests are waiting. Try again later.") }
+        return try result.get()
+    }
 
     /// Names the object in the audit record, where the path does not.
     package func concerns(objectID: String) { trail.event.objectID = objectID }

@@ -44,9 +44,6 @@ package struct Pools: Sendable {
     func slowly<Value: Sendable>(_ call: Call, _ work: @escaping @Sendable () throws(VaultError) -> Value)
         async throws(VaultError) -> Value
     {
-        call.didSlowWork()
-        let result = await slow.run(on: call.lane.waker) { Result { () throws(VaultError) in try work() } }
-        guard let result else { throw VaultError(.throttled, "Too many slow requests are waiting. Try again later.") }
-        return try result.get()
+        try await call.slowly(on: slow, work)
     }
 }
