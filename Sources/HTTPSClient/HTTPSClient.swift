@@ -81,6 +81,8 @@ package struct HTTPSClient: Sendable {
             if let reason = reasons.first { return String(cString: strerror(reason)) }
             return failure.connectionErrors.isEmpty ? "its name is not known" : "it does not answer"
         }
+        if let error = error as? NIOSSLError, case .uncleanShutdown = error { return "it closed the connection" }
+        if error is HTTPParserError { return "it does not speak HTTP" }
         let text = "\(error)"
         if text.contains("CERTIFICATE_VERIFY_FAILED") { return "its certificate does not verify" }
         if let error = error as? NIOSSLExtraError, error == .failedToValidateHostname {

@@ -178,7 +178,7 @@ package final class House: Sendable {
                         try Keys.hardwareVersions(in: vault, reader) + Certificates.pendingVersions(in: vault, reader)
                     },
                     remove: removeObjects), allowsPrivateAddresses: configuration.allowsPrivateAddresses,
-                endpoints: Set(configuration.privateEndpoints.map(\.name)),
+                endpoints: Set(configuration.privateEndpoints.map { $0.name.lowercased() }),
                 operationKey: operationKey,
                 audit: .init(
                     makeReader: { () throws(VaultError) in try Self.reader(store, keyring) },

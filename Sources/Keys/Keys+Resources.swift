@@ -26,12 +26,15 @@ struct PutResourceKey: OperationInput {
         let name = try resource.name()
         let body = try Body.fromJSON(request.body)
         let properties = body.properties
-        var key = try CreateKey(
-            name,
-            CreateKey.Body(
-                kty: properties.kty, key_size: properties.keySize, public_exponent: nil, key_ops: properties.keyOps,
-                crv: properties.curveName, attributes: properties.attributes, tags: body.tags,
-                release_policy: properties.release_policy))
+        var key: CreateKey
+        do throws(VaultError) {
+            key = try CreateKey(
+                name,
+                CreateKey.Body(
+                    kty: properties.kty, key_size: properties.keySize, public_exponent: nil,
+                    key_ops: properties.keyOps, crv: properties.curveName, attributes: properties.attributes,
+                    tags: body.tags, release_policy: properties.release_policy))
+        } catch { throw error.inResourceTerms }
         key.rotation = properties.rotationPolicy.map { SetRotationPolicy(name, $0) }
         self.key = key
     }
@@ -78,7 +81,7 @@ extension Keys {
         } catch {
             // Somebody else was quicker.
             guard case .conflict = error.code, try table.head(input.key.name, in: call.lane.reader) != nil else {
-                throw error
+                throw error.inResourceTerms
             }
         }
         guard let head = try table.head(input.key.name, in: call.lane.reader) else {
@@ -154,7 +157,7 @@ extension Keys {
             }
             properties.member("keyUri", vault.keysURL + name.spelling)
             properties.member("keyUriWithVersion", "\(vault.keysURL)\(name.spelling)/\(record.version)")
-            if let rotation { properties.object("rotationPolicy") { rotation.write(to: &$0) } }
+            if let rotation { properties.object("rotationPolicy") { rotation.write(to: &$0, isResource: true) } }
             if let policy = key.releasePolicy {
                 properties.object("release_policy") { release in
                     release.member("contentType", policy.contentType)
@@ -162,5 +165,18 @@ extension Keys {
                 }
             }
         }
+    }
+}
+
+extension VaultError {
+    /// With the names that the management plane has for members of a body.
+    fileprivate var inResourceTerms: VaultError {
+        let names = ["key_size": "keySize", "crv": "curveName", "key_ops": "keyOps"]
+        for (name, own) in names {
+            let begin = "Property '\(name)'"
+            guard case .badParameter = code, message.hasPrefix(begin) else { continue }
+            return .badParameter("Property '\(own)'" + message.dropFirst(begin.count))
+        }
+        return self
     }
 }

@@ -104,13 +104,14 @@ struct RotationPolicyOutput: OperationOutput {
         }
     }
 
-    func write(to document: inout JSONWriter) {
+    /// - Parameter isResource: the management plane spells the actions in lower case.
+    func write(to document: inout JSONWriter, isResource: Bool = false) {
         document.array("lifetimeActions") { actions in
-            if let rotate = policy?.rotate { Self.write(rotate, "Rotate", to: &actions) }
+            if let rotate = policy?.rotate { Self.write(rotate, isResource ? "rotate" : "Rotate", to: &actions) }
             let notify =
                 policy.map(\.notify)
                 ?? (vault.service == .vault ? RotationPolicy.usualNotice.map { .beforeExpiry($0) } : nil)
-            if let notify { Self.write(notify, "Notify", to: &actions) }
+            if let notify { Self.write(notify, isResource ? "notify" : "Notify", to: &actions) }
         }
         document.object("attributes") { attributes in
             if let time = policy?.expiryTime { attributes.member("expiryTime", time.text) }

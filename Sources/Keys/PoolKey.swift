@@ -66,28 +66,37 @@ package struct PoolKeys: Sendable {
 
     // MARK: Out
 
-    /// Some keys in order of name, live ones or deleted ones, with their material as it is stored.
-    package func stored(
-        in pool: Vault, deleted: Bool, after marker: String?, limit: Int, _ reader: BarrierReader
-    ) throws(VaultError) -> [PoolKey] {
+    /// The names of all keys, of deleted ones too, at one moment.
+    package func names(in pool: Vault, _ reader: BarrierReader) throws(VaultError) -> [ObjectName] {
         let table = table(pool)
         return try reader.snapshot { () throws(VaultError) in
-            var keys: [PoolKey] = []
-            func add(_ head: ObjectHead, _ deleted: PoolKey.Deleted?) throws(VaultError) {
-                keys.append(
-                    PoolKey(
-                        head.name, try table.allVersions(of: head, in: reader, limit: .max),
-                        rotation: try table.companion(Keys.rotationCompanion, of: head.name, in: reader) ?? [],
-                        deleted: deleted))
+            var names: [ObjectName] = []
+            var marker: String?
+            while true {
+                let heads = try table.heads(after: marker, limit: 1_000, in: reader)
+                guard let last = heads.last else { break }
+                names += heads.map(\.name)
+                marker = last.name.key
             }
-            if deleted {
-                for object in try table.deletedObjects(after: marker, limit: limit, in: reader) {
-                    try add(object.head, .init(time: object.deleted, purge: object.scheduledPurge))
-                }
-            } else {
-                for head in try table.heads(after: marker, limit: limit, in: reader) { try add(head, nil) }
+            return try names + table.deletedObjects(after: nil, limit: .max, in: reader).map(\.head.name)
+        }
+    }
+
+    /// A key, live or deleted, with its material as it is stored; nil when there is none of the name.
+    package func stored(_ name: ObjectName, in pool: Vault, _ reader: BarrierReader) throws(VaultError) -> PoolKey? {
+        let table = table(pool)
+        return try reader.snapshot { () throws(VaultError) in
+            var deleted: PoolKey.Deleted?
+            var head = try table.head(name, in: reader)
+            if head == nil, let object = try table.deleted(name, in: reader) {
+                head = object.head
+                deleted = .init(time: object.deleted, purge: object.scheduledPurge)
             }
-            return keys
+            guard let head else { return nil }
+            return PoolKey(
+                head.name, try table.allVersions(of: head, in: reader, limit: .max),
+                rotation: try table.companion(Keys.rotationCompanion, of: head.name, in: reader) ?? [],
+                deleted: deleted)
         }
     }
 

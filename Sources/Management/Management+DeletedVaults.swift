@@ -161,6 +161,8 @@ extension Management {
             try Self.purgeDuty(name, settings)?.cancel(in: transaction)
             (settings.deleted, settings.modified) = (nil, modified)
             try VaultTable.put(settings, in: transaction)
+            // What waited for the pool waits no longer.
+            if name.service == .managedHSM { try Duty.hasten(name.jobDuty, to: now, in: transaction) }
             if settings.provisioning == .running { try Self.provisionDuty(name, at: now).schedule(in: transaction) }
             return settings
         }

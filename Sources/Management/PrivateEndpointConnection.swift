@@ -12,7 +12,7 @@ package struct PrivateEndpointConnection: Sendable, Codable, Hashable {
     }
 
     let name: String
-    /// The listener.
+    /// The listener, in lower case.
     let endpoint: String
     /// The identifier of the private endpoint as a client gave it; its last part is the listener's name.
     let endpointID: String
@@ -29,7 +29,8 @@ package struct PrivateEndpointConnection: Sendable, Codable, Hashable {
     }
 
     init(name: String, endpoint: String, endpointID: String, status: Status, description: String, revision: Int) {
-        (self.name, self.endpoint, self.endpointID) = (name, endpoint, endpointID)
+        // Identifiers of Azure Resource Manager are alike in every case.
+        (self.name, self.endpoint, self.endpointID) = (name, endpoint.lowercased(), endpointID)
         (self.status, self.description, self.revision) = (status, description, revision)
     }
 
@@ -89,6 +90,6 @@ struct PrivateEndpointBody: Decodable, Sendable {
         guard id.utf8.count <= 1_024, id.isPrintable, let last = id.split(separator: "/").last,
             PrivateEndpointConnection.isName(last)
         else { throw VaultBody.wrong("privateEndpoint.id", "it is not the identifier of a private endpoint") }
-        return (String(last), id)
+        return (last.lowercased(), id)
     }
 }

@@ -15,6 +15,9 @@ package final class VaultTable: Sendable {
 
         package init(name: VaultName, service: Vault.Service) { (self.name, self.service) = (name, service) }
 
+        /// The duty of a pool that backs it up or restores it.
+        package var jobDuty: String { "pool-job.\(name)" }
+
         var key: String { (service == .vault ? "management/vault/" : "management/pool/") + name.description }
     }
 
@@ -77,6 +80,7 @@ package final class VaultTable: Sendable {
     /// The settings of a vault with one connection more; nil when it has one to that listener, or there is no such vault.
     package func settings(of name: Name, connectedTo connection: PrivateEndpointConnection) -> Settings? {
         guard var settings = entry(name.name, name.service)?.settings, settings.deleted == nil,
+            (settings.privateEndpoints ?? []).count < Management.mostPrivateEndpoints,
             !(settings.privateEndpoints ?? []).contains(where: {
                 $0.endpoint == connection.endpoint || $0.name.lowercased() == connection.name.lowercased()
             })

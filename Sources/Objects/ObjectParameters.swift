@@ -8,6 +8,23 @@ package struct AttributeParameters: Decodable, Sendable {
     /// Of keys only.
     package let exportable: Bool?
 
+    private enum CodingKeys: String, CodingKey { case enabled, nbf, exp, exportable }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        enabled = try container.decodeIfPresent(Bool.self, forKey: .enabled)
+        exportable = try container.decodeIfPresent(Bool.self, forKey: .exportable)
+        nbf = try Self.time(.nbf, in: container)
+        exp = try Self.time(.exp, in: container)
+    }
+
+    /// The decoder does not say where a number stands that is not whole.
+    private static func time(_ key: CodingKeys, in container: KeyedDecodingContainer<CodingKeys>) throws -> Int64? {
+        do { return try container.decodeIfPresent(Int64.self, forKey: key) } catch {
+            throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: "no whole number")
+        }
+    }
+
     /// The end of the year 9999.
     private static let latestTime: Int64 = 253_402_300_799
 

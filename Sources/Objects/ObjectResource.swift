@@ -15,6 +15,8 @@ package struct ObjectResource: OperationInput {
     package let version: String?
     package let page: Paging.Page
     fileprivate let apiVersion: String
+    /// The member of the query that asks for a size.
+    fileprivate let sizing: String
 
     package init(_ request: Request) throws(VaultError) {
         try ManagementVersion.require(request)
@@ -28,7 +30,8 @@ package struct ObjectResource: OperationInput {
         self.vault = vault
         object = request.parameter("object") ?? ""
         version = request.parameter("version")
-        page = try Paging.Page(request)
+        page = try Paging.Page(resources: request)
+        sizing = try request.query.value("$top") == nil ? "maxresults" : "$top"
     }
 
     /// Where a path of this kind stands.
@@ -136,7 +139,7 @@ package struct ObjectResources: Sendable {
         if shown.count > resource.page.size {
             shown.removeLast()
             let token = try paging.token(after: marker(shown[shown.count - 1]), list: list, in: vault)
-            let size = resource.page.asked.map { "&maxresults=\($0)" } ?? ""
+            let size = resource.page.asked.map { "&\(resource.sizing)=\($0)" } ?? ""
             link =
                 "\(address)\(vault.scopes.vault)/\(path)?api-version=\(resource.apiVersion)&$skiptoken=\(token)\(size)"
         }

@@ -21,6 +21,22 @@ package struct Paging: Sendable {
         package let asked: Int?
         fileprivate let token: String?
 
+        /// Of a list of the management plane: `$top` may ask for more than a page, and gets a page then.
+        ///
+        /// - Throws: `.badParameter`.
+        package init(resources request: Request) throws(VaultError) {
+            let page = try Page(request)
+            guard let text = try request.query.value("$top") else {
+                self = page
+                return
+            }
+            guard (1...9).contains(text.utf8.count), text.utf8.allSatisfy(\.isASCIIDigit), let count = Int(text),
+                count > 0
+            else { throw .badParameter("The $top query parameter must be a whole number above 0.") }
+            token = page.token
+            (size, asked) = (min(count, page.size), count)
+        }
+
         /// - Throws: `.badParameter` for a size outside 1 to 25.
         package init(_ request: Request) throws(VaultError) {
             token = try request.query.value("$skiptoken")

@@ -112,6 +112,8 @@ package final class Dispatcher: Sendable {
             _ = try await declared.respond(request, call)
             if !trail.isRecorded { try await call.commit { _ in } }
         } catch {
+            // The server stops: the duty stays as it is, and is begun anew at the next start.
+            if Task.isCancelled, !trail.isRecorded { throw error }
             if let cause = error.cause { log("\(duty.operation) \(id): \(cause)") }
             let records = trail.finished(status: error.answer.status, description: error.message)
             try await committer.commit(waker: lane.waker) { transaction throws(VaultError) in

@@ -98,6 +98,22 @@ package struct Duty: Sendable, Hashable {
         }
     }
 
+    /// Lets a duty that was put off come at once.
+    package static func hasten(_ id: String, to now: Timestamp, in transaction: Transaction) throws(VaultError) {
+        var after = timeKey(now)
+        while true {
+            let entries = try transaction.records(in: KeyRange(prefix: prefix, after: after), limit: 1_000)
+            guard let last = entries.last else { return }
+            for entry in entries {
+                let duty = try Duty(entry.value, entry.key)
+                guard duty.id == id else { continue }
+                try duty.cancel(in: transaction)
+                try duty.moved(to: now).schedule(in: transaction)
+            }
+            after = last.key
+        }
+    }
+
     /// What is due at `now`, oldest first, and the keys of records that do not open: one of those must not hide the others.
     package static func due(
         at now: Timestamp, in reader: BarrierReader, limit: Int

@@ -1,5 +1,6 @@
 import Barrier
 import Domain
+import Management
 import Operations
 import Store
 
@@ -116,7 +117,8 @@ struct PoolJob: Sendable {
 
     private func duty(in pool: Vault) -> Duty {
         Duty(
-            due: started, id: "pool-job.\(pool.name)", operation: "PoolJobRun", vault: pool.name, service: .managedHSM,
+            due: started, id: VaultTable.Name(name: pool.name, service: .managedHSM).jobDuty, operation: "PoolJobRun",
+            vault: pool.name, service: .managedHSM,
             parameters: ["job": name], party: storage.bounded(toBytes: 128))
     }
 

@@ -44,8 +44,10 @@ extension Pools {
             case .keyRestore: try await restoreKey(pool, job, from: storage, domain, call)
             }
         } catch {
-            // What the storage or the log refuses is told by the duty itself, which is tried again.
+            // The duty begins anew: when records can be written again, when the server starts again, when the pool is recovered.
             if case .unrecorded? = error.cause { throw error }
+            if Task.isCancelled { throw error }
+            if case .vaultNotFound = error.code { throw error }
             let failed = job.ended(at: call.now, failure: error)
             let answer = error.answer.status
             let text = error.message
@@ -87,18 +89,13 @@ extension Pools {
         }
     }
 
+    /// Every key that is there now, live or deleted, once: as it is when its turn comes.
     private func forEachKey(of pool: Vault, _ call: Call, _ body: (PoolKey) async throws(VaultError) -> Void)
         async throws(VaultError)
     {
-        for deleted in [false, true] {
-            var marker: String?
-            while true {
-                let some = try keys.stored(
-                    in: pool, deleted: deleted, after: marker, limit: 100, call.lane.reader)
-                guard let last = some.last else { break }
-                for key in some { try await body(key) }
-                marker = last.name.key
-            }
+        for name in try keys.names(in: pool, call.lane.reader) {
+            guard let key = try keys.stored(name, in: pool, call.lane.reader) else { continue }
+            try await body(key)
         }
     }
 

@@ -52,10 +52,9 @@ extension Secrets {
     private func putResource(_ input: PutResourceSecret, _ call: Call) async throws(VaultError) -> JSONOutput {
         let vault = try parts.vault(of: input.resource, call)
         call.concerns(objectID: vault.secretsURL + input.name.spelling)
-        let isNew = try ObjectTable(Self.kind, in: vault).head(input.name, in: call.lane.reader) == nil
-        if isNew { call.succeeds(with: 201) }
-        let bundle = try await set(try SetSecret(input.name, input.parameters), call.entering(vault))
-        return answer(bundle, status: isNew ? 201 : 200)
+        let made = try await add(
+            try SetSecret(input.name, input.parameters), call.entering(vault), firstStatus: 201)
+        return answer(made.bundle, status: made.isFirst ? 201 : 200)
     }
 
     /// Changes the newest version; with a value it makes a new one.

@@ -29,6 +29,13 @@ extension Secrets {
     /// - Throws: `.badParameter`; `.deletedButRecoverable` when a deleted secret has the name.
     /// - Source: Azure REST "Set Secret".
     func set(_ input: SetSecret, _ call: Call) async throws(VaultError) -> SecretBundle {
+        try await add(input, call).bundle
+    }
+
+    /// - Parameter firstStatus: of the record of a call that made the secret, not only a version; nil for the operation's own.
+    func add(_ input: SetSecret, _ call: Call, firstStatus: UInt16? = nil) async throws(VaultError) -> (
+        bundle: SecretBundle, isFirst: Bool
+    ) {
         let table = try table(call)
         let now = call.now.epochSeconds
         let record = ObjectRecord(
@@ -36,10 +43,12 @@ extension Secrets {
             attributes: ObjectAttributes(input.parameters.attributes, at: now),
             tags: input.parameters.tags?.sorted,
             payload: SecretValue(value: input.value, contentType: input.parameters.contentType).encoded())
-        let head = try await call.commit { transaction throws(VaultError) in
+        let head = try await call.commit(
+            refusal: { head in head.pastVersions == 0 ? firstStatus.map { (status: $0, description: "") } : nil }
+        ) { transaction throws(VaultError) in
             if let old = try table.head(input.name, in: transaction) { try Self.requireUnmanaged(old) }
             return try table.append(record, to: input.name, in: transaction)
         }
-        return try SecretBundle(table.vault, head.name, record, showsValue: true)
+        return (try SecretBundle(table.vault, head.name, record, showsValue: true), head.pastVersions == 0)
     }
 }

@@ -57,7 +57,9 @@ struct PoolBackupSettings: Decodable, Sendable {
     static func isHost(_ text: String) -> Bool {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         if parts.count == 2 {
-            guard let port = Int(parts[1]), (1...65_535).contains(port) else { return false }
+            guard parts[1].allSatisfy({ ("0"..."9").contains($0) }), let port = Int(parts[1]),
+                (1...65_535).contains(port)
+            else { return false }
         }
         let name = parts.first.map(String.init) ?? ""
         return Settings.isHostSuffix(name.hasPrefix("*.") ? String(name.dropFirst(2)) : name)

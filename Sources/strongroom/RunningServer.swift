@@ -57,7 +57,8 @@ struct RunningServer {
         }
         for endpoint in house.configuration.privateEndpoints {
             do {
-                _ = try await server.listen(on: endpoint.addresses, port: endpoint.port, endpoint: endpoint.name)
+                _ = try await server.listen(
+                    on: endpoint.addresses, port: endpoint.port, endpoint: endpoint.name.lowercased())
             } catch {
                 house.close()
                 throw CommandFailure(

@@ -70,7 +70,9 @@ struct Settings: Sendable {
         try Self.requireKnownMembers(bytes, decoder, file)
         let content: File
         do { content = try decoder.decode(File.self, from: Data(bytes)) } catch {
-            throw CommandFailure.configuration("the configuration file '\(file)' is wrong: \(Self.describe(error))")
+            let fraction = (try? decoder.decode(Fractions.self, from: Data(bytes)))?.paths.sorted().first
+            let reason = fraction.map { "'\($0)' is not a whole number" } ?? Self.describe(error)
+            throw CommandFailure.configuration("the configuration file '\(file)' is wrong: \(reason)")
         }
         // A folder whose key is in the module needs no passphrase; any other does.
         guard content.unseal != nil || content.hsm != nil else {
@@ -406,7 +408,7 @@ extension Settings {
     private struct MemberPaths: Decodable {
         var paths: Set<String> = []
 
-        private struct Name: CodingKey {
+        fileprivate struct Name: CodingKey {
             let stringValue: String
             let intValue: Int? = nil
             init(stringValue: String) { self.stringValue = stringValue }
@@ -422,6 +424,26 @@ extension Settings {
                 }
             } else if var array = try? decoder.unkeyedContainer() {
                 while !array.isAtEnd { paths.formUnion(try array.decode(MemberPaths.self).paths) }
+            }
+        }
+    }
+
+    /// The paths of numbers that are not whole: the decoder does not say where one stands.
+    private struct Fractions: Decodable {
+        var paths: Set<String> = []
+
+        init(from decoder: any Decoder) throws {
+            if let object = try? decoder.container(keyedBy: MemberPaths.Name.self) {
+                for name in object.allKeys {
+                    let inner = try object.decode(Fractions.self, forKey: name).paths
+                    paths.formUnion(inner.map { $0.isEmpty ? name.stringValue : "\(name.stringValue).\($0)" })
+                }
+            } else if var array = try? decoder.unkeyedContainer() {
+                while !array.isAtEnd { paths.formUnion(try array.decode(Fractions.self).paths) }
+            } else if let value = try? decoder.singleValueContainer(), (try? value.decode(Bool.self)) == nil,
+                (try? value.decode(Int.self)) == nil, (try? value.decode(Double.self)) != nil
+            {
+                paths = [""]
             }
         }
     }
