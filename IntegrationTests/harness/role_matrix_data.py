@@ -137,11 +137,26 @@ _LOCAL = [
 _LOCAL_DELETE = ("LocalRoleDefinitionDelete", "DELETE", f"{_DEFINITIONS}/{_NOTHING}", "roleDefinitions/delete/action", 404, None)
 # For settings no role names actions: who sees roles sees them, and administrators alone, who hold this one, change them.
 _SETTING = "/settings/AllowKeyManagementOperationsThroughARM"
+_NOWHERE = {"storageResourceUri": "file:///nowhere"}
 _WHOLE_POOL = [
     ("RandomBytesGet", "POST", "/rng", "rng/action", 200, {"count": 1}),
     ("SettingList", "GET", "/settings", "roleDefinitions/read/action", 200, None),
     ("SettingGet", "GET", _SETTING, "roleDefinitions/read/action", 200, None),
     ("SettingUpdate", "PATCH", _SETTING, "securitydomain/upload/action", 400, {"value": "perhaps"}),
+    # The pool has no security domain and gets none: too few certificates, and nothing that could be uploaded.
+    ("SecurityDomainDownload", "POST", "/securitydomain/download", "securitydomain/download/action", 400, {"certificates": []}),
+    ("SecurityDomainDownloadStatus", "GET", "/securitydomain/download/pending", "securitydomain/download/action", 404, None),
+    ("SecurityDomainTransferKeyGet", "GET", "/securitydomain/upload", "securitydomain/transferkey/read", 200, None),
+    ("SecurityDomainUpload", "POST", "/securitydomain/upload", "securitydomain/upload/action", 400, {"value": 5}),
+    ("SecurityDomainUploadStatus", "GET", "/securitydomain/upload/pending", "securitydomain/upload/read", 404, None),
+    # A folder that nobody configured, and bodies without one: nothing is begun.
+    ("PoolBackup", "POST", "/backup", "backup/start/action", 400, _NOWHERE),
+    ("PoolPreBackup", "POST", "/prebackup", "backup/start/action", 400, _NOWHERE),
+    ("PoolBackupStatus", "GET", f"/backup/{_VERSION}/pending", "backup/status/action", 404, None),
+    ("PoolRestore", "PUT", "/restore", "restore/start/action", 400, {"sasTokenParameters": _NOWHERE}),
+    ("PoolPreRestore", "PUT", "/prerestore", "restore/start/action", 400, {"sasTokenParameters": _NOWHERE}),
+    ("KeySelectiveRestore", "PUT", "/keys/{subject}/restore", "restore/start/action", 400, {"sasTokenParameters": _NOWHERE}),
+    ("PoolRestoreStatus", "GET", f"/restore/{_VERSION}/pending", "restore/status/action", 404, None),
 ]
 
 
@@ -198,7 +213,7 @@ def pool_rows(scope: str) -> list[Row]:
         Row(operation, "pool", method, below + path, _actions(_POOL, action), scope, told, body)
         for below in ("", "/keys", f"/keys/{SUBJECT}")]
     whole = [
-        Row(operation, "pool", method, path, _actions(_POOL, action), scope, told, body)
+        Row(operation, "pool", method, _filled(path), _actions(_POOL, action), _scope(path, scope), told, body)
         for operation, method, path, action, told, body in _WHOLE_POOL]
     return keys + roles + whole
 

@@ -128,6 +128,50 @@ def _resources(at: Scopes) -> list[Row]:
     ]
 
 
+def _objects(at: Scopes) -> list[Row]:
+    """Keys and secrets as resources. The pool keeps its keys to itself, which is told to who may manage them, as another 403."""
+    rows, none = [], "0" * 32
+    for operation, keys, action, target, kept in [
+        ("VaultKey", f"{at.vault}/keys", "Microsoft.KeyVault/vaults/keys", at.vault, None),
+        ("ManagedHSMKey", f"{at.pool}/keys", "Microsoft.KeyVault/managedHSMs/keys", at.group, 403),
+    ]:
+        one = f"{keys}/{SUBJECT}"
+        rows += [
+            _row(f"{operation}Put", "PUT", one, f"{action}/write", target, 400, {}),
+            _row(f"{operation}Get", "GET", one, f"{action}/read", target, kept or 404),
+            _row(f"{operation}List", "GET", keys, f"{action}/read", target, kept or 200),
+            _row(f"{operation}VersionGet", "GET", f"{one}/versions/{none}", f"{action}/read", target, kept or 404),
+            _row(f"{operation}VersionList", "GET", f"{one}/versions", f"{action}/read", target, kept or 200),
+        ]
+    secrets, action = f"{at.vault}/secrets", "Microsoft.KeyVault/vaults/secrets"
+    one = f"{secrets}/{SUBJECT}"
+    return [
+        *rows,
+        _row("VaultSecretPut", "PUT", one, f"{action}/write", at.vault, 400, {}),
+        _row("VaultSecretPatch", "PATCH", one, f"{action}/write", at.vault, 404, {}),
+        _row("VaultSecretGet", "GET", one, f"{action}/read", at.vault, 404),
+        _row("VaultSecretList", "GET", secrets, f"{action}/read", at.vault, 200),
+    ]
+
+
+def _private_endpoints(at: Scopes) -> list[Row]:
+    of_vaults, of_pools = "Microsoft.KeyVault/vaults/privateEndpointConnections/", "Microsoft.KeyVault/managedHSMs/"
+    rows = []
+    for kind, resource, target, actions, forget in (
+        ("Vault", at.vault, at.vault, of_vaults, "delete"), ("ManagedHSM", at.pool, at.group, of_pools, "write"),
+    ):
+        path, prefix = f"{resource}/privateEndpointConnections", f"{kind}PrivateEndpointConnection"
+        rows += [
+            _row(f"{prefix}List", "GET", path, f"{actions}read", target, 200),
+            _row(f"{prefix}Get", "GET", f"{path}/none", f"{actions}read", target, 404),
+            # A new one names its private endpoint.
+            _row(f"{prefix}Put", "PUT", f"{path}/none", f"{actions}write", target, 404, {}),
+            _row(f"{prefix}Delete", "DELETE", f"{path}/none", f"{actions}{forget}", target, 204),
+            _row(f"{kind}PrivateLinkResourceList", "GET", f"{resource}/privateLinkResources", f"{actions}read", target, 200),
+        ]
+    return rows
+
+
 def _roles(at: Scopes, given: dict[tuple[str, str], str]) -> list[Row]:
     """Roles, read and given at each scope. `given` are the names of standing assignments by scope and role."""
     rows = []
@@ -271,4 +315,5 @@ def _directory(at: Scopes) -> list[Row]:
 
 def management_rows(at: Scopes, given: dict[tuple[str, str], str]) -> list[Row]:
     return [
-        *_known(at), *_listed(at), *_resources(at), *_roles(at, given), *_diagnostics(at), *_policies(at), *_server(at), *_directory(at)]
+        *_known(at), *_listed(at), *_resources(at), *_objects(at), *_private_endpoints(at), *_roles(at, given), *_diagnostics(at),
+        *_policies(at), *_server(at), *_directory(at)]

@@ -43,7 +43,9 @@ enum ProxyHeader: Equatable {
         guard words.count == 6, words[1] == "TCP4" || words[1] == "TCP6",
             words[2...3].allSatisfy({ !$0.contains("/") && AddressRange(String($0)) != nil }),
             words[2...3].allSatisfy({ $0.contains(":") == (words[1] == "TCP6") }),
-            words[4...5].allSatisfy({ $0.utf8.allSatisfy(\.isASCIIDigit) && UInt16($0) != nil })
+            words[4...5].allSatisfy({
+                $0.utf8.count <= 5 && $0.utf8.allSatisfy(\.isASCIIDigit) && UInt16($0) != nil
+            })
         else { return .invalid }
         return .client(String(words[2]), isIPv6: words[1] == "TCP6", count: end + 1)
     }

@@ -202,7 +202,7 @@ extension Management {
         let known = vaults.entry(input.name, .managedHSM)?.settings
         try input.body.check(tenant: authority.tenant, location: known?.location)
         concerns(input, call)
-        try input.body.requireWhole()
+        if !input.body.recovers { try input.body.requireWhole() }
         guard let known else {
             guard !input.body.recovers else {
                 throw VaultError(.resourceNotFound, "There is no deleted managed HSM '\(input.name)' to recover.")

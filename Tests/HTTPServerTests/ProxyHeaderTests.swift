@@ -35,6 +35,7 @@ struct ProxyHeaderTests {
             "PROXY TCP4 2001:db8::1 2001:db8::2 1 443\r\n", "PROXY TCP6 192.0.2.1 192.0.2.2 1 443\r\n",
             "PROXY TCP4 192.0.2.1/32 198.51.100.7 1 443\r\n", "PROXY TCP4  192.0.2.1 198.51.100.7 1 443\r\n",
             "PROXY TCP4 192.0.2.1 198.51.100.7 1 65536\r\n", "PROXY TCP4 192.0.2.1 198.51.100.7 +1 443\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.7 000001 443\r\n",
             "PROXY UDP4 192.0.2.1 198.51.100.7 1 443\r\n", "PROXY TCP4 192.0.2.1 198.51.100.7 1 443\n",
             "PROXY \r\n", "proxy TCP4 192.0.2.1 198.51.100.7 1 443\r\n", "GET / HTTP/1.1\r\n",
             "PROXY TCP4 " + String(repeating: "1", count: 120),
