@@ -55,6 +55,7 @@ struct PoolBackup: Sendable {
         private let folder: String
         private var content = ByteWriter()
         private var parts = 0
+        private var total = 0
         private(set) var keys = 0
 
         init(_ backup: PoolBackup, to storage: any BackupStorage, _ folder: String) {
@@ -102,10 +103,15 @@ struct PoolBackup: Sendable {
         }
 
         private mutating func flush(isLast: Bool) async throws(VaultError) {
-            guard parts < PoolBackup.mostParts else { throw .badParameter("The pool is too large for a backup.") }
             let plain = SensitiveBytes([isLast ? 1 : 0] + content.bytes)
             content = ByteWriter()
             let sealed = try backup.seal(plain, parts)
+            total += sealed.count
+            // What could not be restored must not be taken for a backup.
+            guard parts < PoolBackup.mostParts, total <= PoolBackup.mostBytes else {
+                throw .badParameter(
+                    "The pool is too large for a backup: it would be longer than \(PoolBackup.mostBytes) bytes.")
+            }
             try await storage.write(sealed, to: "\(folder)/\(PoolBackup.partName(parts))")
             parts += 1
         }

@@ -90,7 +90,7 @@ extension Pools {
                 throw .badParameter("The request body lacks the member '\(property)'.")
             }
             guard BackupPlaces.isSegment(name) else {
-                throw Pools.wrong(property, "it is the name of a backup's folder, such as mhsm-pool-20260131101530")
+                throw Pools.wrong(property, "it is the name of a backup's folder, such as mhsm-pool-2026013110153000")
             }
             folder = name
         }
@@ -140,7 +140,10 @@ extension Pools {
         call.concerns(objectID: "https://\(pool.authority)\(Self.path(of: job))")
         try await call.commit { transaction throws(VaultError) in
             // A pool that is in use from the beginning gets its domain with the first backup.
-            if try SecurityDomain.stored(of: pool, in: transaction) == nil { try made.put(in: pool, transaction) }
+            if try SecurityDomain.stored(of: pool, in: transaction) == nil {
+                try made.put(in: pool, transaction)
+                try TransferKey.remove(of: pool, transaction)
+            }
             try job.begin(in: pool, transaction)
         }
         return Begun(pool, Self.path(of: job), JSONOutput(status: 202) { Self.write(job, to: &$0) })
