@@ -59,7 +59,7 @@ def test_a_pool_is_created_and_told(server, az, arm, group, create, fresh):
     assert_unactivated(pool_wire(server, pool=fresh).get("/settings"), fresh)
 
     assert az.json(f"keyvault show --hsm-name {fresh}") == made
-    az.run(f"keyvault wait-hsm --hsm-name {fresh} --resource-group {group} --created")
+    az.run(f"keyvault wait-hsm --hsm-name {fresh} --resource-group {group} --created --interval 1")
     assert made in az.json("keyvault list --resource-type hsm")
     assert names(az.json(f"keyvault list --resource-type hsm --resource-group {group}")).count(fresh) == 1
     assert {fresh, "demohsm"} <= set(names(az.json("keyvault list")))
@@ -136,11 +136,11 @@ def test_a_pool_is_deleted_recovered_and_in_the_end_purged(az, arm, group, creat
 
 def test_it_does_not_wait_and_waits_later(az, arm, group, create, fresh):
     assert create(fresh, "--no-wait") is None
-    az.run(f"keyvault wait-hsm --hsm-name {fresh} --resource-group {group} --created")
+    az.run(f"keyvault wait-hsm --hsm-name {fresh} --resource-group {group} --created --interval 1")
     assert arm.get(fresh, group)["properties"]["provisioningState"] == "Succeeded"
     az.run(f"keyvault update-hsm --hsm-name {fresh} --enable-purge-protection true --no-wait")
     az.run(f"keyvault delete --hsm-name {fresh} --no-wait")
-    az.run(f"keyvault wait-hsm --hsm-name {fresh} --resource-group {group} --deleted")
+    az.run(f"keyvault wait-hsm --hsm-name {fresh} --resource-group {group} --deleted --interval 1")
     refused = az.refused(f"keyvault purge --hsm-name {fresh}")
     assert refused.startswith('ERROR: (Forbidden) Operation "purge" is not allowed because purge protection is enabled')
 

@@ -139,11 +139,12 @@ extension Management {
     }
 
     static func isDeleted(_ settings: VaultTable.Settings) -> VaultError {
-        let noun = settings.key?.service == .managedHSM ? "managed HSM" : "key vault"
+        let isPool = settings.key?.service == .managedHSM
+        let (noun, existing) = isPool ? ("managed HSM", "managed HSM") : ("vault", "key vault")
         return settings.purge == nil
             ? VaultError(
                 .vaultIsDeleted,
-                "A \(noun) with the same name already exists in deleted state. You need to either recover or purge existing \(noun)."
+                "A \(noun) with the same name already exists in deleted state. You need to either recover or purge existing \(existing)."
             )
             : VaultError(.vaultIsDeleted, "A \(noun) with the same name is being purged. Try again later.")
     }
