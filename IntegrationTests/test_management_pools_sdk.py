@@ -10,15 +10,10 @@ from azure.mgmt.keyvault.aio import KeyVaultManagementClient as AsyncKeyVaultMan
 from azure.mgmt.keyvault.models import (
     ManagedHsm, ManagedHsmProperties, ManagedHsmSku, ManagedServiceIdentity, MHSMIPRule, MHSMNetworkRuleSet)
 
-from harness.clients import credential_for
+from harness.clients import credential_for, management_options
 from harness.hsm_pool import owner_object_id, pool_url
 from harness.management_pools import pool_name
 from harness.management_wire import LOCATION
-
-
-@pytest.fixture(scope="module")
-def arm(server) -> str:
-    return server.client_env["ARM_URL"].rstrip("/")
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +22,9 @@ def group(server) -> str:
 
 
 @pytest.fixture(scope="module")
-def options(server, arm) -> dict:
+def options(server) -> dict:
     """What both clients are made with."""
-    return {
-        "subscription_id": server.client_env["AZURE_SUBSCRIPTION_ID"], "base_url": arm, "credential_scopes": [f"{arm}/.default"],
-        "connection_verify": server.bundle, "polling_interval": 0.2,
-    }
+    return management_options(server)
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,10 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.keyvault.secrets import SecretClient
 from azure.mgmt.keyvault import KeyVaultManagementClient
 
-from harness.clients import credential_for
+from harness.clients import credential_for, management_options
 from harness.tokens import decode
 
 LOCATION = "westeurope"
-
-
-@pytest.fixture(scope="module")
-def arm(server) -> str:
-    return server.client_env["ARM_URL"].rstrip("/")
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +20,8 @@ def group(server) -> str:
 
 
 @pytest.fixture(scope="module")
-def vaults(server, arm):
-    subscription = server.client_env["AZURE_SUBSCRIPTION_ID"]
-    with KeyVaultManagementClient(
-        credential_for(server), subscription, base_url=arm, credential_scopes=[f"{arm}/.default"],
-        connection_verify=server.bundle, polling_interval=0.2,
-    ) as made:
+def vaults(server):
+    with KeyVaultManagementClient(credential_for(server), **management_options(server)) as made:
         yield made.vaults
 
 

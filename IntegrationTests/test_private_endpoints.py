@@ -173,6 +173,20 @@ def test_an_approved_connection_lets_through_whatever_the_rules(production, arm,
         assert_withheld(by(production, production.port), refused)
 
 
+@pytest.mark.operation("AccessExplain")
+@pytest.mark.parametrize("status", ["Approved", "Pending"])
+@pytest.mark.parametrize("listener", ["office", "OFFICE", "nowhere"])
+def test_an_explanation_says_what_the_server_does(production, arm, connections, listener, status):
+    connections.put("office", status)
+    query = {"principal": arm.object_id, "operation": "SecretGet", "scope": arm.vault("demo"), "privateEndpoint": listener}
+    told = arm.wire.get("/strongroom/access/explanation", version=None, query=query)
+    assert told.status_code == 200, told.text
+    network = next(step for step in told.json()["steps"] if step["step"] == "Network")
+    may = status == "Approved" and listener.lower() == "office"
+    assert network["passed"] is may and told.json()["allowed"] is may
+    assert listener == "nowhere" or may is (by(production, production.office).status_code == 200)
+
+
 @pytest.mark.parametrize("status", [PENDING, REJECTED, DISCONNECTED, None])
 @pytest.mark.parametrize("public", ["Enabled", "Disabled"])
 def test_any_other_connection_lets_nobody_through(production, arm, connections, status, public):

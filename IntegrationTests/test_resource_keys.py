@@ -14,7 +14,7 @@ from harness.directory import CONTRIBUTOR, OWNER, READER, SECRETS_OFFICER, Direc
 from harness.hsm_authority import claim, policy
 from harness.hsm_pool import POOL, pool_wire
 from harness.management_pools import ADMINISTRATOR, ASSIGNMENTS, assert_unactivated
-from harness.management_wire import EARLIER, GONE, LATEST, LOCATION, Arm, assert_refused, assert_withheld, changed, vault_name
+from harness.management_wire import EARLIER, GONE, LATEST, LOCATION, Arm, assert_refused, assert_withheld, case_label, changed, vault_name
 from harness.object_resources import (
     Place, Resources, allow, code_of, inactive_place, key_body, open_pool, pool_place, resource_of, vault_place)
 from harness.tokens import encode
@@ -413,11 +413,7 @@ WRONG = [
 ]
 
 
-def label(case: tuple) -> str:
-    return f"{case[0].removeprefix('properties.')}={'absent' if case[1] is GONE else str(case[1])[:40]}"
-
-
-@pytest.mark.parametrize("case", WRONG, ids=label)
+@pytest.mark.parametrize("case", WRONG, ids=case_label)
 def test_a_wrong_member_is_refused_and_makes_nothing(place, name, case):
     answer = place.resources.ask_put(name, changed(WHOLE, *case) if case[0] != "properties" or case[1] is not GONE else {})
     assert_refused(answer, 400, "BadParameter")

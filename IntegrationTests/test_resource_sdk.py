@@ -12,7 +12,7 @@ from azure.mgmt.keyvault.models import (
     ManagedHsmKeyRotationPolicyAttributes, ManagedHsmLifetimeAction, ManagedHsmRotationPolicy, ManagedHsmTrigger, RotationPolicy,
     SecretAttributes, SecretCreateOrUpdateParameters, SecretPatchParameters, SecretPatchProperties, SecretProperties, Trigger)
 
-from harness.clients import credential_for
+from harness.clients import credential_for, management_options
 from harness.directory import Directory
 from harness.hsm_pool import POOL, pool_url
 from harness.object_resources import Place, open_pool, vault_place
@@ -21,21 +21,14 @@ KEY_VAULT_CONTRIBUTOR = "f25e0fa2-a7c8-4377-a976-54943a77a395"
 
 
 @pytest.fixture(scope="module")
-def arm(server) -> str:
-    return server.client_env["ARM_URL"].rstrip("/")
-
-
-@pytest.fixture(scope="module")
 def group(server) -> str:
     return server.client_env["AZURE_RESOURCE_GROUP"]
 
 
 @pytest.fixture(scope="module")
-def options(server, arm) -> dict:
+def options(server) -> dict:
     """What both clients are made with."""
-    return {
-        "subscription_id": server.client_env["AZURE_SUBSCRIPTION_ID"], "base_url": arm, "credential_scopes": [f"{arm}/.default"],
-        "connection_verify": server.bundle}
+    return management_options(server)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from harness import audit
 from harness.certificates_wire import Certificates
 from harness.certificates_wire import policy as certificate_policy
 from harness.directory import CONTRIBUTOR, OWNER, READER, SECRETS_OFFICER, SECRETS_USER, Directory
-from harness.management_wire import EARLIER, GONE, LATEST, LOCATION, Arm, assert_refused, assert_withheld, changed, vault_name
+from harness.management_wire import EARLIER, GONE, LATEST, LOCATION, Arm, assert_refused, assert_withheld, case_label, changed, vault_name
 from harness.object_resources import Resources, code_of, secret_body
 from harness.tokens import encode
 from harness.wire import Wire
@@ -329,10 +329,6 @@ WRONG = [
 ]
 
 
-def label(case: tuple) -> str:
-    return f"{case[0].removeprefix('properties.')}={str(case[1])[:40]}"
-
-
 @pytest.fixture(scope="module")
 def standing(secrets) -> str:
     """A secret that no wrong request may change."""
@@ -340,7 +336,7 @@ def standing(secrets) -> str:
     return "standing"
 
 
-@pytest.mark.parametrize("case", WRONG, ids=label)
+@pytest.mark.parametrize("case", WRONG, ids=case_label)
 def test_a_wrong_member_is_refused_and_changes_nothing(secrets, data, standing, name, case):
     whole, before = changed(secret_body(), *case), value_of(data, standing)
     assert_refused(secrets.ask_put(name, whole), 400, "BadParameter", case[0].split(".")[1] if "." in case[0] else case[0])

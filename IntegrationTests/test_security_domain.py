@@ -20,7 +20,7 @@ from harness.management_wire import GONE
 from harness.role_matrix import LOCAL_ROLES
 from harness.security_domain import (
     DOWNLOAD, NOT_ACTIVATED, UPLOAD, Domain, DomainFile, Holder, NotOpened, activation, bodies, combined, derived, holders,
-    jwe_header, new_pool, number, opened_for, opened_under, restore, sealed_for, transfer_certificate,
+    jwe_header, new_pool, number, pool_path, opened_for, opened_under, restore, sealed_for, transfer_certificate,
 )
 from harness.tokens import decode, encode, public_key_of
 from harness.wire import Wire
@@ -132,6 +132,21 @@ def test_a_pool_does_nothing_before_its_domain_was_downloaded(server, fresh):
         assert wire.call(method, path, json=content).status_code in (200, 201), path
     assign(server, fresh.name, USER, owner_object_id(server))
     assert keys.create("k", "EC-HSM")["key"]["kty"] == "EC-HSM" and wire.post("/rng", json={"count": 1}).status_code == 200
+
+
+@pytest.mark.operation("AccessExplain")
+def test_an_explanation_says_that_a_pool_is_not_activated(server, fresh):
+    def explained(operation: str) -> tuple[bool, bool | None]:
+        query = {"principal": owner_object_id(server), "operation": operation, "scope": pool_path(server, fresh.name)}
+        told = server.management().get("/strongroom/access/explanation", version=None, query=query)
+        assert told.status_code == 200, told.text
+        steps = {step["step"]: step["passed"] for step in told.json()["steps"]}
+        return told.json()["allowed"], steps.get("Activation")
+
+    assert explained("SettingList") == (False, False)
+    assert explained("SecurityDomainDownload") == (True, None)
+    fresh.domain.download(holders()[:3], 2)
+    assert explained("SettingList") == (True, None)
 
 
 @pytest.mark.operation("SecurityDomainDownload")

@@ -22,3 +22,12 @@ def credential_for(server: Server, application: Application | None = None) -> Cl
 def secret_client_for(server: Server, vault: str = "demo", application: Application | None = None, **options) -> SecretClient:
     """A client of a server whose CA the environment does not name. Challenge verification stays on."""
     return SecretClient(server.vault_url(vault), credential_for(server, application), connection_verify=server.bundle, **options)
+
+
+def management_options(server: Server) -> dict:
+    """What a client of azure-mgmt-keyvault is made with, besides its credential."""
+    arm = server.client_env["ARM_URL"].rstrip("/")
+    return {
+        "subscription_id": server.client_env["AZURE_SUBSCRIPTION_ID"], "base_url": arm, "credential_scopes": [f"{arm}/.default"],
+        "connection_verify": server.bundle, "polling_interval": 0.2,
+    }

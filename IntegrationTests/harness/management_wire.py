@@ -51,6 +51,23 @@ def assert_refused(answer: Response, status: int, code: str, *words: str) -> Non
         assert word.lower() in error["message"].lower(), f"no {word!r} in {error['message']!r}"
 
 
+def assert_wrong(arm, standing: str, fresh: str, case: tuple) -> None:
+    """A body with one wrong member is refused by whoever would take it, names the member or what is around it, and changes nothing."""
+    path, value = case
+    wrong, before = changed(arm.body(), path, value), arm.get(standing)
+    answer = arm.ask_put(fresh, wrong)
+    assert_refused(answer, 400, "BadParameter")
+    message = answer.json()["error"]["message"]
+    assert "lacks the member" in message or any(part in message for part in path.split(".")[-2:]), message
+    assert_refused(arm.ask_put(standing, wrong), 400, "BadParameter")
+    assert_refused(arm.ask_patch(standing, wrong), 400, "BadParameter")
+    assert arm.get(standing) == before and arm.is_free(fresh)
+
+
+def case_label(case: tuple) -> str:
+    return f"{case[0].removeprefix('properties.')}={'absent' if case[1] is GONE else str(case[1])[:40]}"
+
+
 def assert_withheld(answer: Response, inner: str, *words: str) -> None:
     """A refusal of a vault itself: 403 with the reason as inner code."""
     assert answer.status_code == 403, f"{answer.status_code} {answer.text[:500]}"

@@ -148,7 +148,9 @@ package final class HTTPServer: Sendable {
                     try channel.pipeline.syncOperations.addHandler(PlainDetector(asTLS: asTLS, asPlain: asPlain))
                 }
             }
-            guard let address = AddressRange(origin.peer.address), limits.proxyProtocol.contains(address) else {
+            guard !limits.proxyProtocol.isEmpty, let address = AddressRange(origin.peer.address),
+                limits.proxyProtocol.contains(address)
+            else {
                 return try begin(channel)
             }
             try channel.pipeline.syncOperations.addHandler(ProxyHeaderHandler(origin, next: begin))

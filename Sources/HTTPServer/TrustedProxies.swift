@@ -9,6 +9,8 @@ package struct TrustedProxies: Sendable {
 
     package init(_ ranges: [AddressRange] = []) { self.ranges = ranges }
 
+    var isEmpty: Bool { ranges.isEmpty }
+
     func contains(_ address: AddressRange) -> Bool { ranges.contains { $0.contains(address) } }
 
     /// Who the client behind a connection is.
@@ -16,7 +18,7 @@ package struct TrustedProxies: Sendable {
     /// - Parameter forwarded: the values of `X-Forwarded-For`, in their order.
     /// - Returns: nil when a trusted proxy's word is no list of addresses.
     func client(behind peer: Peer, _ forwarded: [String]) -> Peer? {
-        guard !ranges.isEmpty, !forwarded.isEmpty, let nearest = AddressRange(peer.address), contains(nearest) else {
+        guard !isEmpty, !forwarded.isEmpty, let nearest = AddressRange(peer.address), contains(nearest) else {
             return peer
         }
         var last = peer

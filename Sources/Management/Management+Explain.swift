@@ -20,6 +20,8 @@ extension Management {
         let operation: String
         let scope: Scope
         let address: String?
+        /// The listener that the call comes by; nil for those that are everybody's.
+        let endpoint: String?
         let hasMFA: Bool
         /// Through which a person calls; nil for none in particular.
         let client: GUID?
@@ -39,6 +41,10 @@ extension Management {
             address = try request.query.value("address")
             if let address, AddressRange(address) == nil || address.contains("/") {
                 throw .badParameter("The address '\(address.prefix(64))' is not an IP address.")
+            }
+            endpoint = try request.query.value("privateendpoint")
+            if let endpoint, !PrivateEndpointConnection.isName(endpoint) {
+                throw .badParameter("The private endpoint '\(endpoint.prefix(64))' is not a name.")
             }
             let mfa = try request.query.value("mfa") ?? "false"
             guard ["true", "false"].contains(mfa.lowercased()) else {
@@ -234,7 +240,10 @@ extension Management {
         let isOnAllKeys =
             vault.service == .managedHSM && parts.count == 9 && operation.paths.contains { $0.hasPrefix("/keys") }
         let asked = object != nil || isOnAllKeys ? input.scope : vault.scopes.vault
-        explainNetwork(vault, principal, input.address, &explanation)
+        explainNetwork(vault, principal, input, &explanation)
+        if !vault.isActivated, operation.needsActivation {
+            explanation.add("Activation", false, "the security domain of the pool was not downloaded")
+        }
         explainSecondFactor(principal, asked, &explanation)
         var grant = call.lane.access.grant(
             permission, to: principal, on: vault.scopes, object: object, isOnAllKeys: isOnAllKeys)
@@ -272,12 +281,17 @@ extension Management {
     }
 
     private func explainNetwork(
-        _ vault: Vault, _ principal: Principal, _ address: String?, _ explanation: inout Explanation
+        _ vault: Vault, _ principal: Principal, _ input: ExplainInput, _ explanation: inout Explanation
     ) {
+        if let endpoint = input.endpoint?.lowercased() {
+            let isApproved = vault.privateEndpoints.contains(endpoint)
+            let state = isApproved ? "an approved connection" : "no approved connection"
+            return explanation.add("Network", isApproved, "there is \(state) to the private endpoint '\(endpoint)'")
+        }
         guard vault.isRestricted else {
             return explanation.add("Network", true, "the vault is reached from everywhere")
         }
-        guard let address else {
+        guard let address = input.address else {
             return explanation.add("Network", nil, "the vault has network rules; give an address to have it judged")
         }
         do throws(VaultError) {

@@ -86,6 +86,7 @@ struct AccessCommand: AsyncParsableCommand {
         @Option(help: "The scope: a vault, one object in it, a pool, a resource group or the subscription.") var scope:
             String
         @Option(help: "The address that the call comes from.") var address: String?
+        @Option(help: "The private endpoint that the call comes by.") var privateEndpoint: String?
         @Option(help: "The appId of the client that a person calls through; for access policies that name one.")
         var client: String?
         @Flag(help: "As if the person had signed in with a second factor.") var mfa = false
@@ -117,6 +118,7 @@ struct AccessCommand: AsyncParsableCommand {
                 ("principal", assignee), ("operation", operation), ("scope", scope), ("mfa", mfa ? "true" : "false"),
             ]
             if let address { query.append(("address", address)) }
+            if let privateEndpoint { query.append(("privateEndpoint", privateEndpoint)) }
             if let client { query.append(("client", client)) }
             let text = query.map { "\($0.0)=\(ManagementClient.formEncoded(Array($0.1.utf8)))" }.joined(separator: "&")
             let bytes = try await connection.client().call(.GET, "/strongroom/access/explanation?" + text)
