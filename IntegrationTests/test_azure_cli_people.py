@@ -113,7 +113,7 @@ def test_later_processes_refresh_and_two_at_once_do_not_end_the_sign_in(own_az, 
         own_az.forget_access_tokens()
         assert own_az.json(show) == "kept"
     own_az.forget_access_tokens()
-    for ended in [running.finish() for running in [own_az.start(show) for _ in range(2)]]:
+    for ended in [running.finish() for running in [az.start(show) for az in (own_az, own_az.copy())]]:
         assert (ended.exit_code, ended.output.strip()) == (0, '"kept"'), ended.errors
     own_az.forget_access_tokens()
     assert own_az.json(show) == "kept" and reader.count == 1

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import threading
 import time
@@ -179,6 +180,12 @@ class PersonsAzureCLI(AzureCLI):
         else:
             running.process.kill()
         return _accounts(running.finish())
+
+    def copy(self) -> "PersonsAzureCLI":
+        """One with the same logins in files of its own: `az` reads a cache that another one is writing as an empty one."""
+        folder = self.folder.with_name(f"{self.folder.name}-copy")
+        shutil.copytree(self.folder, folder)
+        return PersonsAzureCLI(self.server, folder)
 
     def forget_access_tokens(self) -> None:
         """Leaves it nothing but the refresh token, as when all access tokens have expired."""
