@@ -43,6 +43,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 var targets: [Target] = [
     .systemLibrary(name: "CLinux"),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CPKCS11", pkgConfig: "p11-kit-1", providers: [.apt(["libp11-kit-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 ]
@@ -59,7 +60,7 @@ targets += room("X509", on: ["Domain", "Cryptography", "COpenSSL"])
 targets += room("ProviderPKCS11", on: ["Domain", "Threads", "Cryptography", "ProviderOpenSSL", "CPKCS11"])
 // walls
 targets += room("Barrier", on: ["Domain", "Store", "Cryptography"])
-targets += room("Audit", on: ["Domain", "Threads", "Store", "Cryptography", "Barrier"])
+targets += room("Audit", on: ["Domain", "Threads", "Store", "Cryptography", "Barrier", "CLZ4"])
 targets += room("Identity", on: ["Domain", "Threads", "Store", "Cryptography", "Barrier"])
 targets += room("Access", on: ["Domain", "Store", "Barrier"])
 // corridor
@@ -178,7 +179,7 @@ targets += tests("Access", on: ["Domain", "Store", "Barrier", "Access", "Strongr
 targets += tests(
     "Operations",
     on: ["Domain", "Store", "Barrier", "Audit", "Identity", "Operations", "House", "StrongroomTesting"])
-targets += tests("StoreSQLite", on: ["Domain", "Store", "StoreSQLite", "StoreTesting", "StrongroomTesting"])
+targets += tests("StoreSQLite", on: ["Domain", "Store", "StoreSQLite", "CSQLite", "StoreTesting", "StrongroomTesting"])
 targets += tests(
     "House",
     on: [

@@ -13,7 +13,7 @@ fail() {
 
 # libnss-myhostname makes every *.localhost name resolve to loopback.
 # softhsm2 is the hardware security module of `strongroom dev`; libp11-kit-dev has the header of PKCS #11.
-packages=(libsqlite3-dev libssl-dev libp11-kit-dev softhsm2 libnss-myhostname pkg-config ca-certificates openssl)
+packages=(libsqlite3-dev liblz4-dev libssl-dev libp11-kit-dev softhsm2 libnss-myhostname pkg-config ca-certificates openssl)
 case "$purpose" in
 build) ;;
 # opensc has pkcs11-tool, which looks into the token from outside; pebble is an ACME authority; nginx and curl use what is issued;

@@ -97,6 +97,24 @@ package struct KeyRange: Sendable, Hashable {
         upper = KeyRange.successor(of: prefix)
     }
 
+    /// Whether a key is in both.
+    package func overlaps(_ other: KeyRange) -> Bool {
+        Self.precedes(lower, other.upper) && Self.precedes(other.lower, upper)
+    }
+
+    /// What of this range is before all keys of another, and what is behind them; nil where there is nothing.
+    package func around(_ other: KeyRange) -> (before: KeyRange?, behind: KeyRange?) {
+        (
+            Self.precedes(lower, other.lower) ? KeyRange(from: lower, to: other.lower) : nil,
+            Self.precedes(other.upper, upper) ? KeyRange(from: other.upper, to: upper) : nil
+        )
+    }
+
+    /// By bytes, as stores order keys.
+    private static func precedes(_ first: String, _ second: String) -> Bool {
+        first.utf8.lexicographicallyPrecedes(second.utf8)
+    }
+
     private static func successor(of prefix: String) -> String {
         var bytes = Array(prefix.utf8)
         guard let last = bytes.popLast() else { return "\u{7F}" }

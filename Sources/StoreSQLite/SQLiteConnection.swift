@@ -4,7 +4,9 @@ import Store
 
 /// One SQLite handle with its prepared statements. Belongs to one thread.
 ///
-/// The schema is one table of keys and values, clustered by key: `entries(key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID`.
+/// The schema: `entries(key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID`, clustered by key, for all keys but those of the log
+/// (`StoreLog`), which lie in `log(number INTEGER PRIMARY KEY, value BLOB)`. A row of the log is always the last of its table, so
+/// that it fills pages one after the other and takes up to a page without an overflow; among the others it would do neither.
 final class SQLiteConnection: StoreConnection, StoreBatch {
     let handle: OpaquePointer
     private var statements: [Statement: OpaquePointer] = [:]
@@ -20,6 +22,13 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
         case put =
             "INSERT INTO entries(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value"
         case remove = "DELETE FROM entries WHERE key = ?1"
+        case logValue = "SELECT value FROM log WHERE number = ?1"
+        case logRows = "SELECT number, value FROM log WHERE number >= ?1 AND number < ?2 ORDER BY number LIMIT ?3"
+        case lastLogRow =
+            "SELECT number, value FROM log WHERE number >= ?1 AND number < ?2 ORDER BY number DESC LIMIT 1"
+        case putLog =
+            "INSERT INTO log(number, value) VALUES(?1, ?2) ON CONFLICT(number) DO UPDATE SET value = excluded.value"
+        case removeLog = "DELETE FROM log WHERE number = ?1"
         case begin = "BEGIN"
         case beginImmediate = "BEGIN IMMEDIATE"
         case commit = "COMMIT"
@@ -69,41 +78,34 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
     // MARK: Verbs
 
     func value(at key: String) throws(StoreError) -> [UInt8]? {
-        let statement = try prepared(.value)
-        defer { sqlite3_reset(statement) }
-        return try withBound(key, to: statement, at: 1) { () throws(StoreError) in
-            guard try step(statement) else { return nil }
-            return blob(statement, 0)
+        try withKey(key, .value, .logValue) { (statement) throws(StoreError) in
+            try step(statement) ? blob(statement, 0) : nil
         }
     }
 
     func entries(in range: KeyRange, limit: Int) throws(StoreError) -> [StoreEntry] {
-        let statement = try prepared(.entries)
-        defer { sqlite3_reset(statement) }
-        return try withBound(range.lower, to: statement, at: 1) { () throws(StoreError) in
-            try withBound(range.upper, to: statement, at: 2) { () throws(StoreError) in
-                sqlite3_bind_int64(statement, 3, Int64(limit))
-                var entries: [StoreEntry] = []
-                while try step(statement) { entries.append(entry(statement)) }
-                return entries
+        var entries: [StoreEntry] = []
+        for part in parts(of: range) where entries.count < limit {
+            try withRange(part, .entries, .logRows) { (statement) throws(StoreError) in
+                sqlite3_bind_int64(statement, 3, Int64(limit - entries.count))
+                while try step(statement) { entries.append(entry(statement, in: part)) }
             }
         }
+        return entries
     }
 
     func lastEntry(in range: KeyRange) throws(StoreError) -> StoreEntry? {
-        let statement = try prepared(.last)
-        defer { sqlite3_reset(statement) }
-        return try withBound(range.lower, to: statement, at: 1) { () throws(StoreError) in
-            try withBound(range.upper, to: statement, at: 2) { () throws(StoreError) in
-                try step(statement) ? entry(statement) : nil
+        for part in parts(of: range).reversed() {
+            let last = try withRange(part, .last, .lastLogRow) { (statement) throws(StoreError) in
+                try step(statement) ? entry(statement, in: part) : nil
             }
+            if let last { return last }
         }
+        return nil
     }
 
     func put(_ value: [UInt8], at key: String) throws(StoreError) {
-        let statement = try prepared(.put)
-        defer { sqlite3_reset(statement) }
-        try withBound(key, to: statement, at: 1) { () throws(StoreError) in
+        try withKey(key, .put, .putLog) { (statement) throws(StoreError) in
             let result: Result<Bool, StoreError> = value.withUnsafeBytes { bytes in
                 // A null pointer would bind NULL: an empty value still needs an address.
                 sqlite3_bind_blob64(
@@ -115,9 +117,7 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
     }
 
     func remove(_ key: String) throws(StoreError) {
-        let statement = try prepared(.remove)
-        defer { sqlite3_reset(statement) }
-        try withBound(key, to: statement, at: 1) { () throws(StoreError) in _ = try step(statement) }
+        try withKey(key, .remove, .removeLog) { (statement) throws(StoreError) in _ = try step(statement) }
     }
 
     // MARK: Transactions
@@ -149,6 +149,25 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
     func begin() throws(StoreError) { try run(.beginImmediate) }
     func commit() throws(StoreError) { try run(.commit) }
     func rollback() { if sqlite3_get_autocommit(handle) == 0 { try? run(.rollback) } }
+
+    /// Brings the rows of the log to their table from among the others, where format 1 had them.
+    func moveLogOutOfEntries() throws(StoreError) {
+        var range = Self.logRange
+        while true {
+            let rows = try withRange(.entries(range), .entries, .logRows) { (statement) throws(StoreError) in
+                sqlite3_bind_int64(statement, 3, 256)
+                var rows: [StoreEntry] = []
+                while try step(statement) { rows.append(entry(statement, in: .entries(range))) }
+                return rows
+            }
+            guard let last = rows.last else { break }
+            for row in rows { try put(row.value, at: row.key) }
+            range = KeyRange(prefix: StoreLog.prefix, after: last.key)
+        }
+        try execute(
+            "DELETE FROM entries WHERE key >= CAST('\(Self.logRange.lower)' AS BLOB) AND key < CAST('\(Self.logRange.upper)' AS BLOB)"
+        )
+    }
 
     // MARK: Plumbing
 
@@ -193,6 +212,61 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
         return statement
     }
 
+    /// What a range has of each table, in the order of the keys.
+    private enum Part {
+        case entries(KeyRange)
+        case log(Range<UInt64>)
+    }
+
+    private static let logRange = KeyRange(prefix: StoreLog.prefix)
+
+    private func parts(of range: KeyRange) -> [Part] {
+        guard range.overlaps(Self.logRange) else { return [.entries(range)] }
+        let (before, behind) = range.around(Self.logRange)
+        return [before.map(Part.entries), .log(StoreLog.numbers(in: range)), behind.map(Part.entries)].compactMap(
+            \.self)
+    }
+
+    /// Runs `body` with the statement of the table that has this key, its first parameter bound.
+    private func withKey<Value>(
+        _ key: String, _ entries: Statement, _ log: Statement,
+        _ body: (OpaquePointer) throws(StoreError) -> Value
+    ) throws(StoreError) -> Value {
+        guard StoreLog.has(key) else {
+            let statement = try prepared(entries)
+            defer { sqlite3_reset(statement) }
+            return try withBound(key, to: statement, at: 1) { () throws(StoreError) in try body(statement) }
+        }
+        guard let number = StoreLog.number(of: key) else {
+            throw .unusable("'\(key)' is no key of the log")
+        }
+        let statement = try prepared(log)
+        defer { sqlite3_reset(statement) }
+        sqlite3_bind_int64(statement, 1, Int64(number))
+        return try body(statement)
+    }
+
+    /// Runs `body` with the statement of a part's table, its first two parameters bound.
+    private func withRange<Value>(
+        _ part: Part, _ entries: Statement, _ log: Statement,
+        _ body: (OpaquePointer) throws(StoreError) -> Value
+    ) throws(StoreError) -> Value {
+        switch part {
+        case .entries(let range):
+            let statement = try prepared(entries)
+            defer { sqlite3_reset(statement) }
+            return try withBound(range.lower, to: statement, at: 1) { () throws(StoreError) in
+                try withBound(range.upper, to: statement, at: 2) { () throws(StoreError) in try body(statement) }
+            }
+        case .log(let numbers):
+            let statement = try prepared(log)
+            defer { sqlite3_reset(statement) }
+            sqlite3_bind_int64(statement, 1, Int64(clamping: numbers.lowerBound))
+            sqlite3_bind_int64(statement, 2, Int64(clamping: numbers.upperBound))
+            return try body(statement)
+        }
+    }
+
     private func withBound<Value>(
         _ key: String, to statement: OpaquePointer, at index: Int32, _ body: () throws(StoreError) -> Value
     ) throws(StoreError) -> Value {
@@ -217,8 +291,13 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
         }
     }
 
-    private func entry(_ statement: OpaquePointer) -> StoreEntry {
-        StoreEntry(key: String(decoding: blob(statement, 0), as: UTF8.self), value: blob(statement, 1))
+    private func entry(_ statement: OpaquePointer, in part: Part) -> StoreEntry {
+        let key =
+            switch part {
+            case .entries: String(decoding: blob(statement, 0), as: UTF8.self)
+            case .log: StoreLog.key(UInt64(bitPattern: sqlite3_column_int64(statement, 0)))
+            }
+        return StoreEntry(key: key, value: blob(statement, 1))
     }
 
     private func blob(_ statement: OpaquePointer, _ column: Int32) -> [UInt8] {

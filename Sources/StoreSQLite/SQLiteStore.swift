@@ -27,10 +27,6 @@ package final class SQLiteStore: Store {
         package init() {}
     }
 
-    /// Bumped when a released layout of the database file changes.
-    static let formatVersion = "1"
-    static let applicationID: Int32 = 0x5354_524D
-
     private let path: String
     private let options: Options
     private let lock: Int32
@@ -86,22 +82,7 @@ package final class SQLiteStore: Store {
             "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864")
         guard try connection.pragma("synchronous") == "2" else { throw .unusable("SQLite refused synchronous = FULL") }
         connection.countLogPages()
-        switch try connection.pragma("user_version") {
-        case "0":
-            try connection.execute(
-                """
-                BEGIN IMMEDIATE;
-                CREATE TABLE IF NOT EXISTS entries(key BLOB PRIMARY KEY NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
-                PRAGMA application_id = \(applicationID);
-                PRAGMA user_version = \(formatVersion);
-                COMMIT
-                """)
-        case formatVersion:
-            break
-        case let other:
-            throw .unusable(
-                "the database has format \(other); this version of Strongroom knows format \(formatVersion)")
-        }
+        try SQLiteLayout.bringUpToDate(connection)
         return connection
     }
 
@@ -111,7 +92,10 @@ package final class SQLiteStore: Store {
 
     /// Reads a data folder that another process may be serving. Takes no lock and writes nothing.
     package static func readOnlyConnection(folder: String) throws(StoreError) -> any StoreConnection {
-        try SQLiteConnection(path: folder + "/strongroom.db", writable: false, vfs: nil, cacheKiB: 8_192)
+        let connection = try SQLiteConnection(
+            path: folder + "/strongroom.db", writable: false, vfs: nil, cacheKiB: 8_192)
+        try SQLiteLayout.check(connection)
+        return connection
     }
 
     package func write(synced: Bool, _ body: (any StoreBatch) throws(StoreError) -> Void) throws(StoreError) {

@@ -109,7 +109,7 @@ struct AuditVerifierTests {
 
     @Test("A row put where none was is found")
     func added() throws {
-        try fixture.overwrite("audit/0000000000000002x", try fixture.raw(keys[0]))
+        try fixture.overwrite(AuditBatch.key(firstSequence: 6), try fixture.raw(keys[0]))
         #expect(try fault() != nil)
     }
 

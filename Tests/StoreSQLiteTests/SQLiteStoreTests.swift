@@ -77,7 +77,7 @@ struct SQLiteStoreTests {
         store.close()
         // The user version of a database file (SQLite file format §1.3.12) is the big-endian integer at byte 60.
         var bytes = try folder.bytes(of: "strongroom.db")
-        bytes[63] = 2
+        bytes[63] = 3
         let other = try TemporaryFolder()
         try Data(bytes).write(to: URL(filePath: other.file("strongroom.db")))
         #expect { try SQLiteStore(folder: other.path) } throws: { isUnusable($0) }

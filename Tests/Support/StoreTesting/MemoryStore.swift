@@ -117,7 +117,10 @@ private final class MemoryBatch: StoreBatch {
         entries.entries(in: range, limit: limit)
     }
     func lastEntry(in range: KeyRange) throws(StoreError) -> StoreEntry? { entries.lastEntry(in: range) }
-    func put(_ value: [UInt8], at key: String) throws(StoreError) { entries.put(value, at: key) }
+    func put(_ value: [UInt8], at key: String) throws(StoreError) {
+        guard !StoreLog.has(key) || StoreLog.number(of: key) != nil else { throw .unusable("no key of the log") }
+        entries.put(value, at: key)
+    }
     func remove(_ key: String) throws(StoreError) { entries.remove(key) }
 
     func part<Failure: Error>(_ body: () throws(Failure) -> Void) throws(StorePartError<Failure>) {

@@ -14,7 +14,7 @@ package struct StoreLaw: Sendable, CustomTestStringConvertible {
 }
 
 package enum StoreContract {
-    package static let laws = reading + changing + isolation + parts + closing + [randomLaw]
+    package static let laws = reading + changing + log + isolation + parts + closing + randomLaws
 
     // MARK: Reading
 
@@ -252,9 +252,70 @@ package enum StoreContract {
         },
     ]
 
+    // MARK: The log
+
+    private static let log = [
+        StoreLaw("rows of the log come back in the order of their numbers") { store in
+            let numbers: [UInt64] = [0, 1, 9, 10, 255, 256, 1 << 32, StoreLog.lastNumber]
+            try fill(store, numbers.reversed().map { StoreLog.key($0) })
+            try #expect(keys(store, KeyRange(prefix: StoreLog.prefix)) == numbers.map { StoreLog.key($0) })
+            try #expect(
+                keys(store, KeyRange(prefix: StoreLog.prefix, after: StoreLog.key(9)), limit: 2)
+                    == [10, 255].map { StoreLog.key($0) })
+            try #expect(
+                store.connection().lastEntry(in: KeyRange(prefix: StoreLog.prefix))?.key
+                    == StoreLog.key(StoreLog.lastNumber))
+            try write(store) { try $0.remove(StoreLog.key(StoreLog.lastNumber)) }
+            try #expect(
+                store.connection().lastEntry(in: KeyRange(prefix: StoreLog.prefix))?.key == StoreLog.key(1 << 32))
+        },
+        StoreLaw("the log stands among the other keys where its own belong") { store in
+            let all = ["a", "audit", StoreLog.key(1), StoreLog.key(2), "audit0", "b"]
+            try fill(store, all.reversed())
+            try #expect(keys(store, everything) == all)
+            for limit in 0...all.count {
+                try #expect(keys(store, everything, limit: limit) == Array(all.prefix(limit)))
+            }
+            for (first, lower) in all.enumerated() {
+                for (last, upper) in all.enumerated() where first <= last {
+                    let range = KeyRange(from: lower, to: upper)
+                    try #expect(keys(store, range) == Array(all[first..<last]))
+                    try #expect(store.connection().lastEntry(in: range)?.key == all[first..<last].last)
+                }
+            }
+        },
+        StoreLaw("below the prefix of the log there is nothing else") { store in
+            let wrong = [
+                "audit/", "audit/1", "audit/0000000000000001x", "audit/000000000000000A", "audit/8000000000000000",
+                "audit/\u{301}",
+            ]
+            for key in wrong {
+                #expect(throws: StoreError.self, "\(key)") { try write(store) { try $0.put([1], at: key) } }
+            }
+            try #expect(keys(store, everything) == [])
+        },
+    ]
+
     // MARK: All together
 
-    private static let randomLaw = StoreLaw("a thousand random steps end where a dictionary ends") { store in
+    private static let randomLaws = [
+        StoreLaw("a thousand random steps end where a dictionary ends") { store in
+            try walk(store) { "k/" + String($0, radix: 3) }
+        },
+        StoreLaw("so do a thousand random steps in the log") { store in try walk(store) { StoreLog.key(UInt64($0)) } },
+        StoreLaw("and a thousand on both sides of the log and in it") { store in
+            try walk(store) { number in
+                ["audi/", "audit", "audit0", "b"][number % 4] + (number % 2 == 0 ? "/\(number)" : "")
+            }
+            try walk(store) { number in number % 3 == 0 ? StoreLog.key(UInt64(number)) : "audit0/\(number)" }
+        },
+    ]
+
+    /// A thousand random steps beside a dictionary, with the keys of forty numbers.
+    private static func walk(_ store: any Store, key name: (Int) -> String) throws {
+        try write(store) { batch in
+            for entry in try batch.entries(in: everything, limit: .max) { try batch.remove(entry.key) }
+        }
         var random = SystemRandomNumberGenerator()
         var model: [String: [UInt8]] = [:]
         for _ in 0..<100 {
@@ -262,7 +323,7 @@ package enum StoreContract {
             let isRefused = Int.random(in: 0..<5, using: &random) == 0
             _ = try? write(store) { batch in
                 for _ in 0..<10 {
-                    let key = "k/" + String(Int.random(in: 0..<40, using: &random), radix: 3)
+                    let key = name(Int.random(in: 0..<40, using: &random))
                     if Int.random(in: 0..<3, using: &random) == 0 {
                         try batch.remove(key)
                         next[key] = nil
@@ -278,7 +339,7 @@ package enum StoreContract {
             }
             if !isRefused { model = next }
         }
-        let stored = try store.connection().entries(in: KeyRange(prefix: "k/"), limit: .max)
+        let stored = try store.connection().entries(in: everything, limit: .max)
         let expected = model.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         #expect(stored.map(\.key) == expected)
         let wrong = stored.filter { model[$0.key] != $0.value }
@@ -286,6 +347,8 @@ package enum StoreContract {
     }
 
     // MARK: Small words
+
+    private static let everything = KeyRange(from: "", to: "\u{10FFFF}")
 
     private struct Refusal: Error { var number = 0 }
 
