@@ -248,11 +248,12 @@ package final class Committer: @unchecked Sendable {
 
     private func put(_ auditBatch: AuditBatch, in batch: any StoreBatch) throws(StoreError) {
         guard !auditBatch.records.isEmpty else { return }
+        let key = auditBatch.key
         let sealed: [UInt8]
-        do { sealed = try cipher.seal(auditBatch.encoded(), at: auditBatch.key, in: .system) } catch {
+        do { sealed = try cipher.seal(auditBatch.encoded(), at: key, in: .system) } catch {
             throw .unusable("the audit row could not be sealed")
         }
-        try batch.put(sealed, at: auditBatch.key)
+        try batch.put(sealed, at: key)
     }
 
     private func finish(_ batch: [CommitRequest]) {

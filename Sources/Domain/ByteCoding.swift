@@ -13,18 +13,15 @@ package struct ByteWriter: Sendable {
     package mutating func byte(_ value: UInt8) { bytes.append(value) }
 
     package mutating func integer(_ value: UInt16) {
-        bytes.append(UInt8(truncatingIfNeeded: value >> 8))
-        bytes.append(UInt8(truncatingIfNeeded: value))
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     package mutating func integer(_ value: UInt32) {
-        integer(UInt16(truncatingIfNeeded: value >> 16))
-        integer(UInt16(truncatingIfNeeded: value))
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     package mutating func integer(_ value: UInt64) {
-        integer(UInt32(truncatingIfNeeded: value >> 32))
-        integer(UInt32(truncatingIfNeeded: value))
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     package mutating func integer(_ value: Int64) { integer(UInt64(bitPattern: value)) }
@@ -35,8 +32,9 @@ package struct ByteWriter: Sendable {
     }
 
     package mutating func string(_ value: String) {
-        var value = value
-        value.withUTF8 { blob(UnsafeRawBufferPointer($0)) }
+        // Native strings are contiguous: those are read where they lie.
+        let isWritten: Void? = value.utf8.withContiguousStorageIfAvailable { blob(UnsafeRawBufferPointer($0)) }
+        if isWritten == nil { blob(Array(value.utf8)) }
     }
 
     package mutating func blob(_ value: [UInt8]) { value.withUnsafeBytes { blob($0) } }

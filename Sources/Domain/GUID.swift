@@ -65,11 +65,15 @@ package struct GUID: Hashable, Sendable, Comparable {
 
     /// The 32 digits without hyphens.
     package func appendDigits(to bytes: inout [UInt8]) {
-        for shift in stride(from: 60, through: 0, by: -4) {
-            bytes.append(Hex.digit(of: UInt8(truncatingIfNeeded: high >> UInt64(shift)) & 15))
-        }
-        for shift in stride(from: 60, through: 0, by: -4) {
-            bytes.append(Hex.digit(of: UInt8(truncatingIfNeeded: low >> UInt64(shift)) & 15))
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { text in
+            var (high, low) = (high, low)
+            var index = 15
+            while index >= 0 {
+                text[index] = Hex.digit(of: UInt8(truncatingIfNeeded: high & 15))
+                text[index + 16] = Hex.digit(of: UInt8(truncatingIfNeeded: low & 15))
+                (high, low, index) = (high >> 4, low >> 4, index - 1)
+            }
+            bytes.append(contentsOf: text)
         }
     }
 }

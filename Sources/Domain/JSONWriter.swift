@@ -115,8 +115,8 @@ package struct JSONWriter: Sendable {
     package mutating func string(_ value: String) {
         separate()
         bytes.append(UInt8(ascii: "\""))
-        var value = value
-        value.withUTF8 { appendEscaped($0) }
+        let isWritten: Void? = value.utf8.withContiguousStorageIfAvailable { appendEscaped($0) }
+        if isWritten == nil { Array(value.utf8).withUnsafeBufferPointer { appendEscaped($0) } }
         bytes.append(UInt8(ascii: "\""))
         needsComma = true
     }
@@ -191,6 +191,8 @@ package struct JSONWriter: Sendable {
         var start = 0
         for index in 0..<text.count {
             let byte = text[index]
+            // Nearly every byte.
+            if byte >= 0x20, byte < 0x7F, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") { continue }
             if byte == 0xE2 || byte == 0xC2, let separator = Self.lineSeparator(text, at: index) {
                 bytes.append(contentsOf: text[start..<index])
                 bytes.append(contentsOf: separator.escape)

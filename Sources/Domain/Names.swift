@@ -30,17 +30,17 @@ package struct ObjectName: Hashable, Sendable, CustomStringConvertible {
     /// Lower case: what store keys are made of and what comparison uses.
     package let key: String
 
-    package init?(_ text: some StringProtocol) {
+    package init?(_ text: some StringProtocol) { self.init(String(text)) }
+
+    package init?(_ text: String) {
+        guard (1...127).contains(text.utf8.count) else { return nil }
         var hasUpper = false
-        var count = 0
         for byte in text.utf8 {
-            count += 1
             if byte.isASCIIUpper { hasUpper = true }
             guard byte.isASCIILetter || byte.isASCIIDigit || byte == UInt8(ascii: "-") else { return nil }
         }
-        guard (1...127).contains(count) else { return nil }
-        spelling = String(text)
-        key = hasUpper ? text.lowercased() : spelling
+        spelling = text
+        key = hasUpper ? text.lowercased() : text
     }
 
     package var description: String { spelling }

@@ -87,14 +87,14 @@ struct RequestAssembler {
         /// Looks at the length of a name first: most headers are none of these.
         mutating func take(_ name: String, _ value: String) throws(VaultError) {
             switch name.utf8.count {
-            case 4 where name.isSame("host"): try once(&host, value, "Host")
+            case 4 where name.isSame("host"): try Self.once(&host, value, "Host")
             case 6 where name.isSame("expect"): expectsContinue = value.lowercased() == "100-continue"
             case 10 where name.isSame("user-agent"): userAgent = value
             case 13 where name.isSame("authorization"):
-                try once(&authorization, value.withoutSpaceBehind, "Authorization")
-            case 13 where name.isSame("if-none-match"): try once(&ifNoneMatch, value, "If-None-Match")
+                try Self.once(&authorization, value.withoutSpaceBehind, "Authorization")
+            case 13 where name.isSame("if-none-match"): try Self.once(&ifNoneMatch, value, "If-None-Match")
             case 13 where name.isSame("x-http-method"), 14 where name.isSame("x-http-request"):
-                try once(&methodOverride, value, "X-HTTP-METHOD")
+                try Self.once(&methodOverride, value, "X-HTTP-METHOD")
             case 14 where name.isSame("content-length"):
                 guard contentLength == nil, !value.isEmpty, value.utf8.allSatisfy(\.isASCIIDigit),
                     let count = Int(value)
@@ -116,7 +116,7 @@ struct RequestAssembler {
             }
         }
 
-        private func once(_ field: inout String?, _ value: String, _ name: String) throws(VaultError) {
+        private static func once(_ field: inout String?, _ value: String, _ name: String) throws(VaultError) {
             guard field == nil else { throw RequestAssembler.malformed("The header \(name) is given more than once.") }
             field = value
         }
@@ -245,7 +245,15 @@ enum RequestTarget {
 extension String {
     /// Whether this is `other`, which is lower case, without regard to case.
     fileprivate func isSame(_ other: StaticString) -> Bool {
-        other.withUTF8Buffer { other in utf8.elementsEqual(other) { $0.isASCIILetter ? $0 | 0x20 == $1 : $0 == $1 } }
+        other.withUTF8Buffer { other in
+            guard utf8.count == other.count else { return false }
+            var index = 0
+            for byte in utf8 {
+                guard (byte.isASCIILetter ? byte | 0x20 : byte) == other[index] else { return false }
+                index += 1
+            }
+            return true
+        }
     }
 }
 

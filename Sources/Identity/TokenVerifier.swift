@@ -15,8 +15,8 @@ package final class TokenVerifier {
     private struct Verified {
         var principal: Principal
         let resource: Authority.Resource
-        let notBefore: Timestamp
-        let expires: Timestamp
+        /// When it may be used, the skew allowed for.
+        let validity: Range<Timestamp>
         let tokenGeneration: Int
         /// Its client acts on claims challenges.
         let understandsClaims: Bool
@@ -83,7 +83,8 @@ package final class TokenVerifier {
         if verified.count >= Self.cacheCapacity { verified.removeAll(keepingCapacity: true) }
         return try check(
             Verified(
-                principal: principal, resource: resource, notBefore: token.notBefore, expires: token.expires,
+                principal: principal, resource: resource,
+                validity: Self.validity(from: token.notBefore, to: token.expires),
                 tokenGeneration: 0, understandsClaims: false, external: token, directoryVersion: 0), digest,
             for: resource, now: now)
     }
@@ -105,15 +106,20 @@ package final class TokenVerifier {
     private static let nobody = invalid(
         "Error validating token: 'The token of another issuer stands for nobody here, or not for this audience'.")
 
+    private static func validity(from start: Timestamp, to end: Timestamp) -> Range<Timestamp> {
+        let start = start - skew
+        return start..<max(start, end + skew)
+    }
+
     /// What can change while a token is remembered: the clock, the host it is shown to, and its client.
     private func check(
         _ known: Verified, _ digest: SHA256Digest, for resource: Authority.Resource, now: Timestamp
     ) throws(VaultError) -> Principal {
-        guard now < known.expires + Self.skew else {
+        guard now < known.validity.upperBound else {
             verified[digest] = nil
             throw Self.invalid("[TokenExpired] Error validating token: 'S2S12086'.")
         }
-        guard now >= known.notBefore - Self.skew else {
+        guard now >= known.validity.lowerBound else {
             throw Self.invalid("Error validating token: 'The token is not yet valid'.")
         }
         guard known.resource == resource else {
@@ -200,8 +206,9 @@ package final class TokenVerifier {
             principal: Principal(
                 kind: isUser ? .user : .application, objectID: objectID, applicationID: applicationID, tenant: tenant,
                 issuer: claims.iss, lacksMFA: isUser && claims.amr?.contains("mfa") != true),
-            resource: resource, notBefore: Timestamp(epochSeconds: claims.nbf),
-            expires: Timestamp(epochSeconds: claims.exp),
+            resource: resource,
+            validity: Self.validity(
+                from: Timestamp(epochSeconds: claims.nbf), to: Timestamp(epochSeconds: claims.exp)),
             tokenGeneration: claims.strongroom_gen, understandsClaims: claims.xms_cc?.contains("cp1") == true,
             directoryVersion: 0)
     }

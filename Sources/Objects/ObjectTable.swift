@@ -4,7 +4,9 @@ package import Operations
 import Store
 
 /// A kind of object: what it is called on the wire, in messages, and when it is missing.
-package struct ObjectKind: Sendable {
+///
+/// A reference: every table of objects holds one.
+package final class ObjectKind: Sendable {
     /// `secrets`
     package let collection: String
     /// `secret`

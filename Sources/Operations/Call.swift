@@ -192,8 +192,11 @@ final class Trail: @unchecked Sendable {
         event.status = status
         event.resultDescription = description
         event.durationNanoseconds = (ContinuousClock.now - started).wholeNanoseconds
-        return items.isEmpty ? [event.encoded()] : items.map { $0.encoded() }
+        return items.isEmpty ? [Self.encoded(&event)] : items.map { $0.encoded() }
     }
+
+    /// Reads the event where it is: as the value of a property it would be copied first, with its dozen texts.
+    private static func encoded(_ event: inout AuditEvent) -> AuditRecord { event.encoded() }
 
     func add(operation: String, objectID: String, status: UInt16, description: String, grant: Grant?) {
         var item = event

@@ -13,6 +13,17 @@ package final class Request: @unchecked Sendable {
         case post = "POST"
         case patch = "PATCH"
         case delete = "DELETE"
+
+        /// By case: an enumeration with texts would hash those.
+        package func hash(into hasher: inout Hasher) {
+            switch self {
+            case .get: hasher.combine(0)
+            case .put: hasher.combine(1)
+            case .post: hasher.combine(2)
+            case .patch: hasher.combine(3)
+            case .delete: hasher.combine(4)
+            }
+        }
     }
 
     /// Nil for a method that no operation has.

@@ -4,7 +4,12 @@ package import Domain
 
 /// A vault or a managed HSM pool as the path of a request needs it: immutable, replaced as a whole when a setting changes.
 package final class Vault: Sendable {
-    package enum Service: String, Sendable, Codable { case vault, managedHSM }
+    package enum Service: String, Sendable, Codable {
+        case vault, managedHSM
+
+        /// By case: an enumeration with texts would hash those.
+        package func hash(into hasher: inout Hasher) { hasher.combine(self == .vault) }
+    }
     /// What a vault may hold: keys in a hardware security module are for premium vaults and for pools.
     package enum SKU: String, Sendable, Codable { case standard, premium }
 
@@ -37,6 +42,8 @@ package final class Vault: Sendable {
     /// `vault/<name>/` or `pool/<name>/`: what store keys of its objects begin with.
     package let keyPrefix: String
     package let scopes: ScopeChain
+    /// The word for what a deletion leaves possible, by retention and purge protection.
+    package let recoveryLevel: String
 
     package init(
         name: VaultName, service: Service = .vault, sku: SKU = .standard, subscription: GUID, resourceGroup: String,
@@ -63,6 +70,8 @@ package final class Vault: Sendable {
         self.tags = tags
         self.isPublic = isPublic
         self.network = network
+        recoveryLevel =
+            (retentionDays == 90 ? "Recoverable" : "CustomizedRecoverable") + (isPurgeProtected ? "" : "+Purgeable")
         secretsURL = "https://\(authority)/secrets/"
         keysURL = "https://\(authority)/keys/"
         switch service {
@@ -92,9 +101,4 @@ package final class Vault: Sendable {
         collection == "secrets" ? secretsURL : collection == "keys" ? keysURL : "https://\(authority)/\(collection)/"
     }
 
-    /// The word for what a deletion leaves possible, by retention and purge protection.
-    package var recoveryLevel: String {
-        let base = retentionDays == 90 ? "Recoverable" : "CustomizedRecoverable"
-        return isPurgeProtected ? base : base + "+Purgeable"
-    }
 }

@@ -33,7 +33,7 @@ package struct SecretValue: Sendable {
 
     package init(_ record: ObjectRecord) throws(VaultError) {
         var reader = ByteReader(record.payload)
-        let damaged = VaultError.integrity(record: "secret version \(record.version)")
+        var damaged: VaultError { .integrity(record: "secret version \(record.version)") }
         guard let format = reader.byte(), (Self.format...Self.followingFormat).contains(format),
             let contentType = reader.optionalString(), let value = reader.blob()
         else { throw damaged }

@@ -1,3 +1,5 @@
+import Domain
+
 /// The part of a store that grows at its end: keys `audit/<number, 16 hexadecimal digits>`, put in the order of their numbers.
 ///
 /// To everybody but a store these are keys like others. A store may lay them out as what they are, takes no other keys below
@@ -7,8 +9,14 @@ package enum StoreLog {
     package static let lastNumber = UInt64(Int64.max) - 1
 
     package static func key(_ number: UInt64) -> String {
-        let digits = String(number, radix: 16)
-        return prefix + String(repeating: "0", count: 16 - digits.count) + digits
+        String(unsafeUninitializedCapacity: prefix.utf8.count + 16) { text in
+            let (start, end) = (prefix.utf8.count, prefix.utf8.count + 16)
+            _ = text[..<start].update(fromContentsOf: prefix.utf8)
+            for index in start..<end {
+                text[index] = Hex.digit(of: UInt8(truncatingIfNeeded: number >> UInt64(4 * (end - 1 - index))) & 15)
+            }
+            return end
+        }
     }
 
     /// Whether a key is below the prefix of the log.

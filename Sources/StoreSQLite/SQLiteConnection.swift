@@ -9,33 +9,44 @@ import Store
 /// that it fills pages one after the other and takes up to a page without an overflow; among the others it would do neither.
 final class SQLiteConnection: StoreConnection, StoreBatch {
     let handle: OpaquePointer
-    private var statements: [Statement: OpaquePointer] = [:]
+    /// Prepared when first needed; by the number of the statement.
+    private var statements = [OpaquePointer?](repeating: nil, count: Statement.allCases.count)
     /// Pages in the write-ahead log after the last commit of this connection.
     private(set) var logPages = 0
     /// What a statement last reported, a damaged page aside: that is the reader's affair alone.
     private var failure: StoreError?
 
-    private enum Statement: String {
-        case value = "SELECT value FROM entries WHERE key = ?1"
-        case entries = "SELECT key, value FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3"
-        case last = "SELECT key, value FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key DESC LIMIT 1"
-        case put =
-            "INSERT INTO entries(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value"
-        case remove = "DELETE FROM entries WHERE key = ?1"
-        case logValue = "SELECT value FROM log WHERE number = ?1"
-        case logRows = "SELECT number, value FROM log WHERE number >= ?1 AND number < ?2 ORDER BY number LIMIT ?3"
-        case lastLogRow =
-            "SELECT number, value FROM log WHERE number >= ?1 AND number < ?2 ORDER BY number DESC LIMIT 1"
-        case putLog =
-            "INSERT INTO log(number, value) VALUES(?1, ?2) ON CONFLICT(number) DO UPDATE SET value = excluded.value"
-        case removeLog = "DELETE FROM log WHERE number = ?1"
-        case begin = "BEGIN"
-        case beginImmediate = "BEGIN IMMEDIATE"
-        case commit = "COMMIT"
-        case rollback = "ROLLBACK"
-        case savepoint = "SAVEPOINT part"
-        case release = "RELEASE part"
-        case rollbackPart = "ROLLBACK TO part"
+    private enum Statement: Int, CaseIterable {
+        case value, entries, last, put, remove
+        case logValue, logRows, lastLogRow, putLog, removeLog
+        case begin, beginImmediate, commit, rollback
+        case savepoint, release, rollbackPart
+
+        var sql: String {
+            switch self {
+            case .value: "SELECT value FROM entries WHERE key = ?1"
+            case .entries: "SELECT key, value FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3"
+            case .last: "SELECT key, value FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key DESC LIMIT 1"
+            case .put:
+                "INSERT INTO entries(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value"
+            case .remove: "DELETE FROM entries WHERE key = ?1"
+            case .logValue: "SELECT value FROM log WHERE number = ?1"
+            case .logRows:
+                "SELECT number, value FROM log WHERE number >= ?1 AND number < ?2 ORDER BY number LIMIT ?3"
+            case .lastLogRow:
+                "SELECT number, value FROM log WHERE number >= ?1 AND number < ?2 ORDER BY number DESC LIMIT 1"
+            case .putLog:
+                "INSERT INTO log(number, value) VALUES(?1, ?2) ON CONFLICT(number) DO UPDATE SET value = excluded.value"
+            case .removeLog: "DELETE FROM log WHERE number = ?1"
+            case .begin: "BEGIN"
+            case .beginImmediate: "BEGIN IMMEDIATE"
+            case .commit: "COMMIT"
+            case .rollback: "ROLLBACK"
+            case .savepoint: "SAVEPOINT part"
+            case .release: "RELEASE part"
+            case .rollbackPart: "ROLLBACK TO part"
+            }
+        }
     }
 
     init(path: String, writable: Bool, vfs: String?, cacheKiB: Int) throws(StoreError) {
@@ -71,7 +82,7 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
     }
 
     deinit {
-        for statement in statements.values { sqlite3_finalize(statement) }
+        for statement in statements { sqlite3_finalize(statement) }
         sqlite3_close_v2(handle)
     }
 
@@ -201,14 +212,14 @@ final class SQLiteConnection: StoreConnection, StoreBatch {
     }
 
     private func prepared(_ kind: Statement) throws(StoreError) -> OpaquePointer {
-        if let statement = statements[kind] { return statement }
+        if let statement = statements[kind.rawValue] { return statement }
         var statement: OpaquePointer?
         guard
-            sqlite3_prepare_v3(handle, kind.rawValue, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
+            sqlite3_prepare_v3(handle, kind.sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
                 == SQLITE_OK,
             let statement
         else { throw error() }
-        statements[kind] = statement
+        statements[kind.rawValue] = statement
         return statement
     }
 
