@@ -59,6 +59,13 @@ class Connection:
     def head(self, method: str, path: str, *headers: tuple[str, str]) -> list[tuple[str, str]]:
         return [(":method", method), (":scheme", "https"), (":authority", self.authority), (":path", path), *headers]
 
+    def prepare(self, method: str, path: str, *headers: tuple[str, str]) -> int:
+        """Makes a request without a body ready; `flush` sends all that are. The number of its stream."""
+        number = self.h2.get_next_available_stream_id()
+        self.streams[number] = Stream()
+        self.h2.send_headers(number, self.head(method, path, *headers), end_stream=True)
+        return number
+
     def begin(self, method: str, path: str, *headers: tuple[str, str], body: bytes = b"") -> int:
         """Sends a request; the number of its stream."""
         number = self.h2.get_next_available_stream_id()

@@ -9,11 +9,11 @@ package enum Base64 {
     private static let urlValues = values(of: url)
 
     package static func encode(_ bytes: some Collection<UInt8>) -> String {
-        String(decoding: encode(bytes, alphabet: standard, padded: true), as: UTF8.self)
+        encode(bytes, alphabet: standard, padded: true)
     }
 
     package static func encodeURL(_ bytes: some Collection<UInt8>) -> String {
-        String(decoding: encode(bytes, alphabet: url, padded: false), as: UTF8.self)
+        encode(bytes, alphabet: url, padded: false)
     }
 
     package static func decode(_ text: some StringProtocol) -> [UInt8]? {
@@ -34,22 +34,35 @@ package enum Base64 {
         return values
     }
 
-    private static func encode(_ bytes: some Collection<UInt8>, alphabet: [UInt8], padded: Bool) -> [UInt8] {
-        var text: [UInt8] = []
-        text.reserveCapacity((bytes.count + 2) / 3 * 4)
-        var bits: UInt32 = 0
-        var count = 0
-        for byte in bytes {
-            bits = bits << 8 | UInt32(byte)
-            count += 8
-            while count >= 6 {
-                count -= 6
-                text.append(alphabet[Int(bits >> UInt32(count) & 63)])
+    private static func encode(_ bytes: some Collection<UInt8>, alphabet: [UInt8], padded: Bool) -> String {
+        bytes.withContiguousStorageIfAvailable { encode($0, alphabet, padded) }
+            ?? Array(bytes).withUnsafeBufferPointer { encode($0, alphabet, padded) }
+    }
+
+    private static func encode(_ bytes: UnsafeBufferPointer<UInt8>, _ alphabet: [UInt8], _ padded: Bool) -> String {
+        String(unsafeUninitializedCapacity: (bytes.count + 2) / 3 * 4) { text in
+            var bits: UInt32 = 0
+            var bitCount: UInt32 = 0
+            var count = 0
+            func append(_ value: UInt32) {
+                text[count] = alphabet[Int(value & 63)]
+                count += 1
             }
+            for byte in bytes {
+                bits = bits << 8 | UInt32(byte)
+                bitCount += 8
+                while bitCount >= 6 {
+                    bitCount -= 6
+                    append(bits >> bitCount)
+                }
+            }
+            if bitCount > 0 { append(bits << (6 - bitCount)) }
+            while padded, !count.isMultiple(of: 4) {
+                text[count] = UInt8(ascii: "=")
+                count += 1
+            }
+            return count
         }
-        if count > 0 { text.append(alphabet[Int(bits << UInt32(6 - count) & 63)]) }
-        if padded { while !text.count.isMultiple(of: 4) { text.append(UInt8(ascii: "=")) } }
-        return text
     }
 
     private static func decode(_ text: ArraySlice<UInt8>, values: [UInt8], needsPadding: Bool) -> [UInt8]? {

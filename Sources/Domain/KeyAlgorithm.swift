@@ -61,11 +61,15 @@ package enum KeyAlgorithm: Hashable, Sendable {
         ("CKM_AES_KEY_WRAP", .ckmAESKeyWrap), ("CKM_AES_KEY_WRAP_PAD", .ckmAESKeyWrapPad),
     ]
 
+    /// As nearly all clients spell them.
+    private static let exact = Dictionary(uniqueKeysWithValues: all)
     private static let byText = Dictionary(uniqueKeysWithValues: all.map { ($0.text.lowercased(), $0.algorithm) })
     private static let byAlgorithm = Dictionary(uniqueKeysWithValues: all.map { ($0.algorithm, $0.text) })
 
     package init?(_ text: String) {
-        guard text.utf8.count <= 32, let algorithm = Self.byText[text.lowercased()] else { return nil }
+        guard text.utf8.count <= 32, let algorithm = Self.exact[text] ?? Self.byText[text.lowercased()] else {
+            return nil
+        }
         self = algorithm
     }
 

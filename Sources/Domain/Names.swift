@@ -62,15 +62,17 @@ package struct ObjectVersion: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Parses 32 hexadecimal digits of either case.
-    package init?(_ text: some StringProtocol) {
+    package init?(_ text: some StringProtocol) { self.init(String(text)) }
+
+    package init?(_ text: String) {
+        guard text.utf8.count == 32 else { return nil }
         var words: (UInt64, UInt64) = (0, 0)
         var count = 0
         for byte in text.utf8 {
-            guard let value = Hex.value(of: byte), count < 32 else { return nil }
+            guard let value = Hex.value(of: byte) else { return nil }
             if count < 16 { words.0 = words.0 << 4 | UInt64(value) } else { words.1 = words.1 << 4 | UInt64(value) }
             count += 1
         }
-        guard count == 32 else { return nil }
         bits = GUID(high: words.0, low: words.1)
     }
 

@@ -119,25 +119,23 @@ package final class HTTPServer: Sendable {
         }
         channel.closeFuture.whenComplete { [load] _ in load.connections.subtract(1, ordering: .relaxed) }
         let context = tls.withLock { $0 }
-        let headTime = limits.headTime.timeAmount
         let origin = ConnectionOrigin(channel, endpoint: endpoint)
         return channel.eventLoop.makeCompletedFuture {
-            // A handshake that does not end closes the connection; the rest has deadlines of its own.
-            let deadline = channel.eventLoop.scheduleTask(in: headTime) { channel.close(promise: nil) }
-            channel.closeFuture.whenComplete { _ in deadline.cancel() }
+            let greeting = Greeting(state)
+            try channel.pipeline.syncOperations.addHandler(greeting)
             let asTLS: @Sendable (any Channel) throws -> Void = { [self] channel in
                 let pipeline = channel.pipeline.syncOperations
                 try pipeline.addHandler(NIOSSLServerHandler(context: context))
                 try pipeline.addHandler(
                     ApplicationProtocolNegotiationHandler { [self] result, channel in
-                        deadline.cancel()
+                        greeting.end()
                         return channel.eventLoop.makeCompletedFuture {
                             try configure(channel, state, result, origin.peer)
                         }
                     })
             }
             let asPlain: @Sendable (any Channel) throws -> Void = { [self] channel in
-                deadline.cancel()
+                greeting.end()
                 try configurePlain(channel, state)
             }
             let begin: @Sendable (any Channel) throws -> Void = { channel in

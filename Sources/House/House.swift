@@ -249,9 +249,14 @@ package final class House: Sendable {
         store.close()
     }
 
-    package func makeServer(group: MultiThreadedEventLoopGroup, tls: NIOSSLContext) throws -> HTTPServer {
-        try HTTPServer(
-            group: group, tls: tls, dispatcher: dispatcher, limits: configuration.limits,
+    /// - Parameter connections: the most that this process can have, where that is less than the limit.
+    package func makeServer(
+        group: MultiThreadedEventLoopGroup, tls: NIOSSLContext, connections: Int = .max
+    ) throws -> HTTPServer {
+        var limits = configuration.limits
+        limits.connections = min(limits.connections, connections)
+        return try HTTPServer(
+            group: group, tls: tls, dispatcher: dispatcher, limits: limits,
             region: configuration.location, site: site,
             clock: configuration.world.wall, makeLane: { try makeLane($0) })
     }

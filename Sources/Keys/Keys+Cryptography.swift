@@ -47,16 +47,21 @@ struct CipherInput: Sendable {
     let tag: [UInt8]?
     let associatedData: [UInt8]?
 
-    private struct Body: Decodable {
+    private struct Body: FlatBody {
         let alg: String?
         let value: String?
         let iv: String?
         let aad: String?
         let tag: String?
+
+        init(_ object: FlatObject) {
+            (alg, value, iv) = (object["alg"], object["value"], object["iv"])
+            (aad, tag) = (object["aad"], object["tag"])
+        }
     }
 
     init(_ request: Request, for operation: KeyOperation) throws(VaultError) {
-        let body = try Body.fromJSON(request.body)
+        let body = try Body.fromFlatJSON(request.body)
         use = try KeyUse(request, body.alg, for: operation)
         value = try WireBytes.required(body.value, "value")
         iv = try WireBytes.optional(body.iv, "iv")
@@ -146,11 +151,13 @@ struct SignInput: OperationInput {
     let digest: [UInt8]
 
     init(_ request: Request) throws(VaultError) {
-        struct Body: Decodable {
+        struct Body: FlatBody {
             let alg: String?
             let value: String?
+
+            init(_ object: FlatObject) { (alg, value) = (object["alg"], object["value"]) }
         }
-        let body = try Body.fromJSON(request.body)
+        let body = try Body.fromFlatJSON(request.body)
         use = try KeyUse(request, body.alg, for: .sign)
         digest = try WireBytes.required(body.value, "value")
         try Self.check(digest, use.algorithm, "value")
@@ -172,12 +179,16 @@ struct VerifyInput: OperationInput {
     let signature: [UInt8]
 
     init(_ request: Request) throws(VaultError) {
-        struct Body: Decodable {
+        struct Body: FlatBody {
             let alg: String?
             let digest: String?
             let value: String?
+
+            init(_ object: FlatObject) {
+                (alg, digest, value) = (object["alg"], object["digest"], object["value"])
+            }
         }
-        let body = try Body.fromJSON(request.body)
+        let body = try Body.fromFlatJSON(request.body)
         use = try KeyUse(request, body.alg, for: .verify)
         digest = try WireBytes.required(body.digest, "digest")
         signature = try WireBytes.required(body.value, "value")

@@ -94,5 +94,8 @@ package struct Catalog: Sendable {
 }
 
 extension String {
-    fileprivate var hasUppercase: Bool { utf8.contains { $0.isASCIIUpper } }
+    fileprivate var hasUppercase: Bool {
+        for byte in utf8 where byte.isASCIIUpper { return true }
+        return false
+    }
 }

@@ -1,6 +1,7 @@
 internal import COpenSSL
 package import Cryptography
 package import Domain
+import Synchronization
 
 /// An RSA, EC or Ed25519 key of libcrypto, private or public.
 package final class AsymmetricKey: CryptoKey, @unchecked Sendable {
@@ -9,6 +10,14 @@ package final class AsymmetricKey: CryptoKey, @unchecked Sendable {
     let specification: KeySpecification
     private let engine: CryptoEngine
     private let hashes: HashTable
+    /// Set up for a signature and not in use. Making one and setting it up takes as long as a third of an ECDSA signature.
+    private let signers = Mutex<[Signer]>([])
+
+    private struct Signer: @unchecked Sendable {
+        // Unchecked: used by whoever took it out of the list.
+        let algorithm: KeyAlgorithm
+        let context: OpaquePointer
+    }
 
     init(
         adopting pointer: OpaquePointer, _ specification: KeySpecification, _ engine: CryptoEngine, _ hashes: HashTable
@@ -16,23 +25,43 @@ package final class AsymmetricKey: CryptoKey, @unchecked Sendable {
         (self.pointer, self.specification, self.engine, self.hashes) = (pointer, specification, engine, hashes)
     }
 
-    deinit { EVP_PKEY_free(pointer) }
+    deinit {
+        signers.withLock { signers in for signer in signers { EVP_PKEY_CTX_free(signer.context) } }
+        EVP_PKEY_free(pointer)
+    }
 
     // MARK: Signatures
 
     package func sign(_ digest: [UInt8], _ algorithm: KeyAlgorithm) throws(CryptoError) -> [UInt8] {
         if case .edDSA = algorithm { return try signMessage(digest) }
-        let context = try context()
-        defer { EVP_PKEY_CTX_free(context) }
-        guard EVP_PKEY_sign_init(context) == 1 else { throw .failed("signature") }
-        try configure(context, algorithm)
-        var count = 0
-        guard EVP_PKEY_sign(context, nil, &count, digest, digest.count) == 1 else { throw failure("signature") }
+        let signer = try signer(algorithm)
+        // The most that a signature of this key takes.
+        var count = Int(EVP_PKEY_get_size(pointer))
         var signature = [UInt8](repeating: 0, count: count)
-        guard EVP_PKEY_sign(context, &signature, &count, digest, digest.count) == 1 else { throw failure("signature") }
+        guard EVP_PKEY_sign(signer.context, &signature, &count, digest, digest.count) == 1 else {
+            EVP_PKEY_CTX_free(signer.context)
+            throw failure("signature")
+        }
+        signers.withLock { $0.append(signer) }
         signature.removeLast(signature.count - count)
         if case .ecdsa(let curve) = algorithm { return try Self.raw(signature, curve) }
         return signature
+    }
+
+    private func signer(_ algorithm: KeyAlgorithm) throws(CryptoError) -> Signer {
+        let idle = signers.withLock { signers in
+            signers.lastIndex { $0.algorithm == algorithm }.map { signers.remove(at: $0) }
+        }
+        if let idle { return idle }
+        let context = try context()
+        do throws(CryptoError) {
+            guard EVP_PKEY_sign_init(context) == 1 else { throw failure("signature") }
+            try configure(context, algorithm)
+        } catch {
+            EVP_PKEY_CTX_free(context)
+            throw error
+        }
+        return Signer(algorithm: algorithm, context: context)
     }
 
     package func verify(_ digest: [UInt8], signature: [UInt8], _ algorithm: KeyAlgorithm) throws(CryptoError) -> Bool {

@@ -9,11 +9,16 @@ package final class OpenSSLProvider: CryptoProvider {
     private let engine: CryptoEngine
     private let hashes: HashTable
     private let ciphers: CipherTable
+    /// What this libcrypto has, with its FIPS provider or without: asked once, since asking takes longer than many an operation.
+    private let curves: Set<EllipticCurve>
+    private let hasEd25519: Bool
 
     package init(_ engine: CryptoEngine) throws(CryptoError) {
         self.engine = engine
         hashes = try HashTable(engine)
         ciphers = CipherTable(engine)
+        curves = Set(EllipticCurve.allCases.filter { Self.offersCurve($0, engine) })
+        hasEd25519 = Self.offers("ED25519", engine)
     }
 
     // MARK: For the other provider
@@ -173,8 +178,8 @@ package final class OpenSSLProvider: CryptoProvider {
         switch specification {
         case .rsa(let bits): KeySpecification.rsaSizes.contains(bits)
         case .oct(let bits): (KeySpecification.octSizes + KeySpecification.hmacSizes).contains(bits)
-        case .ec(let curve): offersCurve(curve)
-        case .ed25519: offers("ED25519")
+        case .ec(let curve): curves.contains(curve)
+        case .ed25519: hasEd25519
         }
     }
 
@@ -196,7 +201,7 @@ package final class OpenSSLProvider: CryptoProvider {
         }
     }
 
-    private func offers(_ type: String) -> Bool {
+    private static func offers(_ type: String, _ engine: CryptoEngine) -> Bool {
         guard let management = EVP_KEYMGMT_fetch(engine.context, type, nil) else {
             ERR_clear_error()
             return false
@@ -205,7 +210,7 @@ package final class OpenSSLProvider: CryptoProvider {
         return true
     }
 
-    private func offersCurve(_ curve: EllipticCurve) -> Bool {
+    private static func offersCurve(_ curve: EllipticCurve, _ engine: CryptoEngine) -> Bool {
         guard let context = EVP_PKEY_CTX_new_from_name(engine.context, "EC", nil) else { return false }
         defer {
             EVP_PKEY_CTX_free(context)

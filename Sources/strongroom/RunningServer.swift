@@ -40,7 +40,7 @@ struct RunningServer {
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
         _ = strongroom_forbid_dumps()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        let server = try house.makeServer(group: group, tls: tls)
+        let server = try house.makeServer(group: group, tls: tls, connections: OpenFiles.connections())
         for address in addresses {
             do {
                 _ = try await server.listen(on: [address], port: port, speaking: speech)

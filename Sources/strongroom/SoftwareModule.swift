@@ -18,6 +18,9 @@ struct SoftwareModule {
         "/usr/lib64/softhsm/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so",
     ]
 
+    /// SoftHSM works on the processors of this machine: more sessions than those can use only take turns.
+    private static let sessions = max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN))) + 1
+
     /// - Returns: nil when the machine has no SoftHSM; then keys in hardware are refused.
     func prepare() throws -> Token? {
         guard let module = Self.modules.first(where: { access($0, R_OK) == 0 }) else {
@@ -38,7 +41,8 @@ struct SoftwareModule {
             """.utf8, to: "softhsm2.conf", mode: 0o600)
         // The module reads it when it is loaded; no other thread has been started that could read the environment.
         setenv("SOFTHSM2_CONF", folder.absolute("softhsm2.conf"), 1)
-        let configuration = TokenConfiguration(module: module, label: "strongroom", pin: try pin(), sessions: 8)
+        let configuration = TokenConfiguration(
+            module: module, label: "strongroom", pin: try pin(), sessions: Self.sessions)
         do throws(CryptoError) {
             try Token.initialize(configuration)
             return try Token(configuration)
