@@ -10,7 +10,7 @@ package final class AsymmetricKey: CryptoKey, @unchecked Sendable {
     let specification: KeySpecification
     private let engine: CryptoEngine
     private let hashes: HashTable
-    /// Set up for a signature and not in use. Making one and setting it up takes as long as a third of an ECDSA signature.
+    /// Set up for a signature and not in use. Making one and setting it up takes some 30,000 instructions.
     private let signers = Mutex<[Signer]>([])
 
     private struct Signer: @unchecked Sendable {
