@@ -45,6 +45,7 @@ package final class Committer: @unchecked Sendable {
     private let checkpointKey: Ed25519PrivateKey
     private let checkpointFile: CheckpointFile
     private let options: Options
+    private let longWork: LongWork
     private let now: @Sendable () -> Timestamp
     private let log: @Sendable (String) -> Void
     private var chain: AuditChain
@@ -53,6 +54,7 @@ package final class Committer: @unchecked Sendable {
     private var space = DiskSpace.ample
     private var lastSpaceCheck = ContinuousClock.now
     private var threads: [BlockingThread] = []
+    private var waitsForTurn = false
 
     /// Calls being answered right now; tells whether waiting for company can pay.
     package let callsInFlight = Atomic<Int>(0)
@@ -69,7 +71,8 @@ package final class Committer: @unchecked Sendable {
     package init(
         store: any Store, keyring: Keyring, cache: SealedCache?, engine: CryptoEngine, checkpointKey: Ed25519PrivateKey,
         checkpointFile: CheckpointFile,
-        chain: AuditChain, options: Options, now: @escaping @Sendable () -> Timestamp,
+        chain: AuditChain, options: Options, longWork: LongWork = LongWork(),
+        now: @escaping @Sendable () -> Timestamp,
         log: @escaping @Sendable (String) -> Void
     ) throws(CryptoError) {
         self.store = store
@@ -81,6 +84,7 @@ package final class Committer: @unchecked Sendable {
         self.chain = chain
         checkpointed = chain.sequence
         self.options = options
+        self.longWork = longWork
         self.now = now
         self.log = log
     }
@@ -160,6 +164,7 @@ package final class Committer: @unchecked Sendable {
             queue.writerSleeps = true
             return nil
         }
+        takeTurns()
         if let waiting, waiting > 0 { gather(waiting) }
         return queue.withLock { queue -> [CommitRequest]? in
             queue.writerSleeps = false
@@ -168,6 +173,15 @@ package final class Committer: @unchecked Sendable {
             queue.waiting = []
             return queue.running
         }
+    }
+
+    /// A writer that interrupts the loops takes smaller batches, and both pay for the change. Long work it does interrupt: a turn of
+    /// that may last milliseconds.
+    private func takeTurns() {
+        let waits = !longWork.isRunning
+        guard waits != waitsForTurn else { return }
+        waitsForTurn = waits
+        waitForTurn(waits)
     }
 
     /// Tries to write while nobody asks for it, so that a server that was taken out of service can come back.

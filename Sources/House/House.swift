@@ -81,10 +81,11 @@ package final class House: Sendable {
             let checkpointKey = try Ed25519PrivateKey(seed: seed, engine: engine)
             let checkpointFile = CheckpointFile(folder: configuration.folder)
             let (chain, lastRecord) = try AuditLog.end(raw, cipher: cipher)
+            let longWork = LongWork()
             let committer = try Committer(
                 store: store, keyring: keyring, cache: cache, engine: engine, checkpointKey: checkpointKey,
                 checkpointFile: checkpointFile,
-                chain: chain, options: configuration.committer, now: world.wall, log: world.log)
+                chain: chain, options: configuration.committer, longWork: longWork, now: world.wall, log: world.log)
             self.committer = committer
             committer.start()
 
@@ -108,13 +109,14 @@ package final class House: Sendable {
             let authority = Authority(tenant: instance.tenant, suffix: configuration.authoritySuffix)
             self.authority = authority
 
-            let pool = WorkPool(name: "slow-work", threads: 2, capacity: 256)
+            let pool = WorkPool(name: "slow-work", threads: 2, capacity: 256, countedIn: longWork)
             self.pool = pool
             let clients = try ClientAuthentication(directory: directory, engine: engine, pool: pool)
             // One key signs what the server hands out to be shown to it again: page tokens and names of operations.
             let operationKey = try await bootstrap.pagingKey()
             let paging = Paging(key: operationKey, engine: engine)
-            let generation = WorkPool(name: "key-generation", threads: 2, capacity: 64, niceness: 10)
+            let generation = WorkPool(
+                name: "key-generation", threads: 2, capacity: 64, niceness: 10, countedIn: longWork)
             self.generation = generation
             let software = try OpenSSLProvider(engine)
             let issuers = TrustedIssuers(configuration.federation, software: software, fetch: Self.fetch)

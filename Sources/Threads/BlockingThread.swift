@@ -42,3 +42,6 @@ package final class BlockingThread: @unchecked Sendable {
 
     package func join() { pthread_join(handle, nil) }
 }
+
+/// Whether the calling thread, when it wakes, waits until another one has done its turn, and does not interrupt it.
+package func waitForTurn(_ waits: Bool) { strongroom_wait_for_turn(waits ? 1 : 0) }

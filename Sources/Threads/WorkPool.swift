@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Where a suspended call is taken up again: the event loop that owns its connection.
 package protocol Waker: AnyObject, Sendable {
     /// Runs `resume` where the caller lives. Several resumptions in one call cost one wake-up.
@@ -8,6 +10,21 @@ package protocol Waker: AnyObject, Sendable {
 package final class DirectWaker: Waker {
     package init() {}
     package func wake(_ resume: @escaping @Sendable () -> Void) { resume() }
+}
+
+/// Counts jobs that hold a processor for long. Who can wait for others should not do so while there are any.
+package final class LongWork: Sendable {
+    private let jobs = Atomic<Int>(0)
+
+    package init() {}
+
+    package var isRunning: Bool { jobs.load(ordering: .relaxed) > 0 }
+
+    func run(_ job: () -> Void) {
+        jobs.add(1, ordering: .relaxed)
+        defer { jobs.subtract(1, ordering: .relaxed) }
+        job()
+    }
 }
 
 /// A few threads for work that takes longer than an event loop should be held: key derivation, signatures.
@@ -24,7 +41,10 @@ package final class WorkPool: Sendable {
     /// - Parameters:
     ///   - threads: how many jobs run at once.
     ///   - capacity: how many may wait; one more is refused.
-    package init(name: String, threads count: Int, capacity: Int, niceness: Int32 = 5) {
+    ///   - work: where its jobs are counted.
+    package init(
+        name: String, threads count: Int, capacity: Int, niceness: Int32 = 5, countedIn work: LongWork = LongWork()
+    ) {
         self.capacity = capacity
         let queue = queue
         threads = (0..<count).map { _ in
@@ -33,7 +53,7 @@ package final class WorkPool: Sendable {
                     if !queue.jobs.isEmpty { return .some(queue.jobs.removeFirst()) }
                     return queue.isStopping ? .some(nil) : nil
                 }).flatMap({ $0 }) {
-                    job()
+                    work.run(job)
                 }
             }
         }
