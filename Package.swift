@@ -11,9 +11,6 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
-    // Rooms are small and call one another on every request: without this nothing is inlined across a wall.
-    // Exclusive access is checked at run time in debug builds, which the tests use; a request makes hundreds of such accesses.
-    .unsafeFlags(["-cross-module-optimization", "-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
 func room(_ name: String, on rooms: [String] = [], with products: [Target.Dependency] = []) -> [Target] {

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 if [ -z "${STRONGROOM_BINARY:-}" ]; then
     Scripts/setup.sh bench
-    swift build -c release --static-swift-stdlib --product strongroom
+    make release
     export STRONGROOM_BINARY="$PWD/.build/release/strongroom"
 fi
 exec python3 Benchmarks/bench.py

@@ -54,9 +54,9 @@ struct CipherInput: Sendable {
         let aad: String?
         let tag: String?
 
-        init(_ object: FlatObject) {
-            (alg, value, iv) = (object["alg"], object["value"], object["iv"])
-            (aad, tag) = (object["aad"], object["tag"])
+        init(_ object: inout FlatObject) {
+            (alg, value, iv) = (object.string("alg"), object.string("value"), object.string("iv"))
+            (aad, tag) = (object.string("aad"), object.string("tag"))
         }
     }
 
@@ -155,7 +155,7 @@ struct SignInput: OperationInput {
             let alg: String?
             let value: String?
 
-            init(_ object: FlatObject) { (alg, value) = (object["alg"], object["value"]) }
+            init(_ object: inout FlatObject) { (alg, value) = (object.string("alg"), object.string("value")) }
         }
         let body = try Body.fromFlatJSON(request.body)
         use = try KeyUse(request, body.alg, for: .sign)
@@ -184,8 +184,8 @@ struct VerifyInput: OperationInput {
             let digest: String?
             let value: String?
 
-            init(_ object: FlatObject) {
-                (alg, digest, value) = (object["alg"], object["digest"], object["value"])
+            init(_ object: inout FlatObject) {
+                (alg, digest, value) = (object.string("alg"), object.string("digest"), object.string("value"))
             }
         }
         let body = try Body.fromFlatJSON(request.body)

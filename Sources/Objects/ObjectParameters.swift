@@ -18,6 +18,11 @@ package struct AttributeParameters: Decodable, Sendable {
         exp = try Self.time(.exp, in: container)
     }
 
+    package init(_ object: inout FlatObject) {
+        (enabled, exportable) = (object.flag("enabled"), object.flag("exportable"))
+        (nbf, exp) = (object.integer("nbf"), object.integer("exp"))
+    }
+
     /// The decoder does not say where a number stands that is not whole.
     private static func time(_ key: CodingKeys, in container: KeyedDecodingContainer<CodingKeys>) throws -> Int64? {
         do { return try container.decodeIfPresent(Int64.self, forKey: key) } catch {
@@ -69,6 +74,8 @@ package struct TagParameters: Decodable, Sendable {
     private static let mostTags = 15
 
     package init(from decoder: any Decoder) throws { tags = try [String: String?](from: decoder) }
+
+    package init(_ object: inout FlatObject) { tags = object.strings() }
 
     /// - Parameter longest: UTF-16 units of a name or a value.
     /// - Throws: `.badParameter`.

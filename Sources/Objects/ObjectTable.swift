@@ -180,16 +180,19 @@ package struct ObjectTable: Sendable {
 
     /// Adds a version; it becomes the current one.
     ///
-    /// - Throws: `.deletedButRecoverable` when a deleted object has the name.
-    package func append(_ record: ObjectRecord, to name: ObjectName, in transaction: Transaction) throws(VaultError)
-        -> ObjectHead
-    {
+    /// - Parameter check: looks at what was current until now, if there was anything.
+    /// - Throws: `.deletedButRecoverable` when a deleted object has the name; what `check` throws.
+    package func append(
+        _ record: ObjectRecord, to name: ObjectName, in transaction: Transaction,
+        after check: (ObjectHead) throws(VaultError) -> Void = { _ in }
+    ) throws(VaultError) -> ObjectHead {
         guard let old = try head(name, in: transaction) else {
             try requireFree(name, in: transaction)
             let head = ObjectHead(name: name, current: record, pastVersions: 0)
             try transaction.put(head.encoded(), at: headKey(name), in: domain)
             return head
         }
+        try check(old)
         try put(old.current, of: old.name, in: transaction)
         let head = ObjectHead(name: old.name, current: record, pastVersions: old.pastVersions + 1)
         try transaction.put(head.encoded(), at: headKey(name), in: domain)

@@ -21,3 +21,11 @@ struct SecretParameters: Decodable {
         return self
     }
 }
+
+extension SecretParameters: FlatBody {
+    init(_ object: inout FlatObject) {
+        (value, contentType) = (object.string("value"), object.string("contentType"))
+        attributes = object.object("attributes") { AttributeParameters(&$0) }
+        tags = object.object("tags") { TagParameters(&$0) }
+    }
+}

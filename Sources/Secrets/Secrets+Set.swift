@@ -8,7 +8,7 @@ struct SetSecret: OperationInput {
     let parameters: SecretParameters
 
     init(_ request: Request) throws(VaultError) {
-        try self.init(try request.objectName("secret-name"), try SecretParameters.fromJSON(request.body))
+        try self.init(try request.objectName("secret-name"), try SecretParameters.fromFlatJSON(request.body))
     }
 
     init(_ name: ObjectName, _ given: SecretParameters) throws(VaultError) {
@@ -46,8 +46,7 @@ extension Secrets {
         let head = try await call.commit(
             refusal: { head in head.pastVersions == 0 ? firstStatus.map { (status: $0, description: "") } : nil }
         ) { transaction throws(VaultError) in
-            if let old = try table.head(input.name, in: transaction) { try Self.requireUnmanaged(old) }
-            return try table.append(record, to: input.name, in: transaction)
+            try table.append(record, to: input.name, in: transaction, after: Self.requireUnmanaged)
         }
         return (try SecretBundle(table.vault, head.name, record, showsValue: true), head.pastVersions == 0)
     }

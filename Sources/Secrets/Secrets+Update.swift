@@ -10,7 +10,7 @@ struct UpdateSecret: OperationInput {
     init(_ request: Request) throws(VaultError) {
         try self.init(
             try request.objectName("secret-name"), try request.objectVersion("secret-version"),
-            try SecretParameters.fromJSON(request.body))
+            try SecretParameters.fromFlatJSON(request.body))
     }
 
     init(_ name: ObjectName, _ version: ObjectVersion?, _ given: SecretParameters) throws(VaultError) {

@@ -18,7 +18,7 @@ package final class SQLiteStore: Store {
         /// Page cache of the writer, which reads what it replaces.
         package var writerCacheKiB = 32_768
         /// Pages in the write-ahead log above which `maintain` moves them into the database file.
-        package var checkpointPages = 2_000
+        package var checkpointPages = 1_250
         /// Space kept aside so that audit records can still be written when the disk is full.
         package var reserveBytes = 32 << 20
         /// A registered SQLite VFS; nil is the system's. Tests put a failing disk here.

@@ -3,31 +3,49 @@ import Testing
 
 struct FlatObjectTests {
     private struct Body: FlatBody, Equatable {
+        struct Part: Decodable, Equatable {
+            let on: Bool?
+            let at: Int64?
+        }
         let alg: String?
         let value: String?
+        let part: Part?
+        let tags: [String: String]?
 
-        init(_ object: FlatObject) { (alg, value) = (object["alg"], object["value"]) }
+        init(_ object: inout FlatObject) {
+            (alg, value) = (object.string("alg"), object.string("value"))
+            part = object.object("part") { Part(on: $0.flag("on"), at: $0.integer("at")) }
+            tags = object.object("tags") { $0.strings() }
+        }
     }
 
     @Test(
-        "A flat object of plain strings is read where it lies",
+        "A flat object is read where it lies",
         arguments: [
-            #"{"alg":"ES256","value":"AQID"}"#, " { \"value\" :\t\"AQID\",\r\n\"alg\": \"ES256\" } ",
-            #"{"alg":"ES256","other":"","value":"AQID"}"#,
+            #"{"alg":"ES256","value":"AQID","part":{"on":true,"at":17},"tags":{"a":"b"}}"#,
+            " { \"value\" :\t\"AQID\",\r\n\"alg\": \"ES256\", \"tags\": { \"a\" : \"b\" } ,\"part\":{\"at\": 17 , \"on\": true }} ",
+            #"{"alg":"ES256","other":"","more":{"n":0,"f":false},"value":"AQID","tags":{"a":"b"},"part":{"on":true,"at":17}}"#,
         ])
     func reads(_ json: String) throws {
-        let object = try #require(FlatObject(Array(json.utf8)))
-        #expect(object["alg"] == "ES256")
-        #expect(object["value"] == "AQID")
-        #expect(object["iv"] == nil)
+        var object = try #require(FlatObject(Array(json.utf8)))
+        #expect(object.string("alg") == "ES256")
+        #expect(object.string("value") == "AQID")
+        #expect(object.object("part") { [$0.flag("on") == true, $0.integer("at") == 17] } == [true, true])
+        #expect(object.object("tags") { $0.strings() } == ["a": "b"])
+        #expect(object.string("iv") == nil)
+        #expect(object.isAsExpected)
     }
 
     static let others = [
         "", "{", "{}", "[]", "null", #"{"alg":"ES256""#, #"{"alg":"ES256",}"#, #"{"alg":"ES256"}}"#,
         #"{"alg":"ES256"} x"#,
-        #"{"alg":1}"#, #"{"alg":null}"#, #"{"alg":{"a":"b"}}"#, #"{"alg":["a"]}"#, #"{"alg":"a","alg":"b"}"#,
+        #"{"alg":null}"#, #"{"alg":{"a":{"b":"c"}}}"#, #"{"alg":{}}"#, #"{"alg":["a"]}"#, #"{"alg":"a","alg":"b"}"#,
         #"{"al\u0067":"a"}"#, #"{"alg":"a\n"}"#, #"{"alg":"é"}"#, "{\"alg\":\"a\nb\"}", #"{alg:"a"}"#, #"{"alg" "a"}"#,
-        #"{"alg":"a" "value":"b"}"#, #"{,"alg":"a"}"#, "\u{FEFF}{\"alg\":\"a\"}",
+        #"{"alg":"a" "value":"b"}"#, #"{,"alg":"a"}"#, "\u{FEFF}{\"alg\":\"a\"}", #"{"alg":}"#, #"{"alg":"a","part":}"#,
+        #"{"part":{"at":1.5}}"#, #"{"part":{"at":1e3}}"#, #"{"part":{"at":-1}}"#, #"{"part":{"at":01}}"#,
+        #"{"part":{"at":9223372036854775807}}"#, #"{"part":{"at":99999999999999999999}}"#, #"{"part":{"on":tru}}"#,
+        #"{"part":{"on":True}}"#, #"{"part":{"on":truefalse}}"#, #"{"part":{"on":true"#, #"{"part":{"on":true}"#,
+        #"{"part":{"on":true,"on":false}}"#, #"{"tags":{"a":"b","a":"c"}}"#, #"{"tags":{"a":null}}"#,
         "{" + (0...16).map { "\"m\($0)\":\"\"" }.joined(separator: ",") + "}",
         #"{"alg":""# + String(repeating: "a", count: 65_537) + #""}"#,
     ]
@@ -39,7 +57,11 @@ struct FlatObjectTests {
         "A body means what the decoder says, whichever of the two reads it",
         arguments: others + [
             #"{"alg":"ES256","value":"AQID"}"#, #"{"alg":"","value":""}"#, #"{"ALG":"a"}"#, #"{"value":"\u0041"}"#,
-            #"{"alg":"/"}"#,
+            #"{"alg":"/"}"#, #"{"alg":1}"#, #"{"alg":true}"#, #"{"alg":{"a":"b"}}"#, #"{"part":"a"}"#, #"{"part":1}"#,
+            #"{"part":{"on":true,"at":0}}"#, #"{"part":{"on":1}}"#, #"{"part":{"on":"true"}}"#, #"{"part":{"at":"1"}}"#,
+            #"{"part":{"at":false}}"#, #"{"part":{"at":999999999999999999}}"#, #"{"part":{"x":"y"}}"#, #"{"tags":"a"}"#,
+            #"{"tags":{"a":1}}"#, #"{"tags":{"a":"b","c":""}}"#, #"{"tags":{"a":false}}"#, #"{"unknown":5,"alg":"a"}"#,
+            #"{"alg":"a","tags":{"a":"b"},"part":{"at":5}}"#,
         ])
     func agrees(_ json: String) {
         func outcome(_ read: ([UInt8]) throws(VaultError) -> Body) -> (Body?, String?) {
