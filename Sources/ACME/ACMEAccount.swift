@@ -37,7 +37,7 @@ struct ACMEAccount: Sendable {
         guard reader.byte() == Self.format, let identifier = reader.blob(), identifier.count == 16,
             let key = reader.blob(), let address = reader.string(), reader.isAtEnd
         else { throw .integrity(record: record) }
-        self.identifier = ObjectVersion(random: identifier)
+        self.identifier = ObjectVersion(random: Array(identifier))
         self.key = try KeyVersion(
             ObjectRecord(
                 version: self.identifier,

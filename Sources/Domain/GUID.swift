@@ -11,13 +11,22 @@ package struct GUID: Hashable, Sendable, Comparable {
     }
 
     /// A version 4 identifier from 16 random bytes.
-    package init(random bytes: some Sequence<UInt8>) {
-        var words: (UInt64, UInt64) = (0, 0)
-        for (index, byte) in bytes.enumerated() where index < 16 {
-            if index < 8 { words.0 = words.0 << 8 | UInt64(byte) } else { words.1 = words.1 << 8 | UInt64(byte) }
+    package init(random bytes: [UInt8]) {
+        let words = Self.words(bytes)
+        high = words.high & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
+        low = words.low & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+    }
+
+    /// The first 16 bytes as they are.
+    init(bits bytes: [UInt8]) { (high, low) = Self.words(bytes) }
+
+    private static func words(_ bytes: [UInt8]) -> (high: UInt64, low: UInt64) {
+        var words: (high: UInt64, low: UInt64) = (0, 0)
+        for index in 0..<min(bytes.count, 16) {
+            let byte = UInt64(bytes[index])
+            if index < 8 { words.high = words.high << 8 | byte } else { words.low = words.low << 8 | byte }
         }
-        high = words.0 & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
-        low = words.1 & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+        return words
     }
 
     /// Parses `8-4-4-4-12` hexadecimal digits of either case, and nothing else.

@@ -53,13 +53,8 @@ package struct ObjectName: Hashable, Sendable, CustomStringConvertible {
 package struct ObjectVersion: Hashable, Sendable, CustomStringConvertible {
     private let bits: GUID
 
-    package init(random bytes: some Collection<UInt8>) {
-        var words: (UInt64, UInt64) = (0, 0)
-        for (index, byte) in bytes.enumerated() where index < 16 {
-            if index < 8 { words.0 = words.0 << 8 | UInt64(byte) } else { words.1 = words.1 << 8 | UInt64(byte) }
-        }
-        bits = GUID(high: words.0, low: words.1)
-    }
+    /// - Parameter bytes: 16 of them.
+    package init(random bytes: [UInt8]) { bits = GUID(bits: bytes) }
 
     /// Parses 32 hexadecimal digits of either case.
     package init?(_ text: some StringProtocol) { self.init(String(text)) }
