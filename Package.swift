@@ -160,6 +160,7 @@ targets += support(
         "House",
     ])
 targets += tests("Domain", on: ["Domain"])
+targets += tests("Threads", on: ["Threads"])
 targets += tests("Store", on: ["Store", "StoreTesting"])
 targets += tests("Cryptography", on: ["Domain", "Cryptography", "StrongroomTesting"])
 targets += tests("Barrier", on: ["Domain", "Store", "StoreTesting", "Cryptography", "Barrier"])
