@@ -47,7 +47,7 @@ format: ## format all Swift sources
 	swift format format --in-place --recursive $(SOURCES)
 
 clean: ## remove build products and the Python environment; .strongroom, which holds data, stays
-	rm -rf .build .venv .venv-az Benchmarks/results
+	rm -rf .build .venv .venv-az .fips Benchmarks/results
 
 setup:
 	@Scripts/setup.sh

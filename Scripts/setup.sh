@@ -61,6 +61,25 @@ make_python_environment() {
     echo "$wanted" >"$stamp"
 }
 
+# libcrypto's FIPS provider, which Debian has as a package since its version 13 and which any libcrypto 3 can load. It is taken out of
+# the package and put aside: a machine that only tests must not get a libcrypto that is set up otherwise.
+fetch_fips_provider() {
+    local folder=.fips work apt
+    [ ! -s "$folder/fips.so" ] || return 0
+    echo "setup: fetching libcrypto's FIPS provider into $folder"
+    work="$(mktemp -d)"
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main" >"$work/sources.list"
+    apt=(apt-get -qq -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$work/lists"
+        -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
+    "${apt[@]}" update || fail "apt-get update failed; a network is needed once, to fetch openssl-provider-fips"
+    (cd "$work" && "${apt[@]}" download openssl-provider-fips) || fail "apt-get could not fetch openssl-provider-fips"
+    dpkg-deb -x "$work"/openssl-provider-fips_*.deb "$work/package"
+    mkdir -p "$folder"
+    cp "$work"/package/usr/lib/*/ossl-modules/fips.so "$folder/fips.so"
+    rm -rf "$work"
+}
+
 command -v dpkg-query >/dev/null || fail "made for Debian; install by hand what corresponds to: ${packages[*]}"
 command -v swift >/dev/null || fail "no 'swift' in PATH; install Swift 6.3 or later from https://www.swift.org/install"
 install_missing
@@ -69,4 +88,5 @@ getent hosts demo.vault.localhost >/dev/null \
 if [ "$purpose" = test ]; then
     make_python_environment .venv IntegrationTests/requirements.txt
     make_python_environment .venv-az IntegrationTests/requirements-az.txt
+    fetch_fips_provider
 fi

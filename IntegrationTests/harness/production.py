@@ -59,8 +59,8 @@ class Production:
             timeout=60,
         )
 
-    def initialise(self) -> "Production":
-        result = self.run("init")
+    def initialise(self, **environment: str) -> "Production":
+        result = self.run("init", **environment)
         assert result.returncode == 0, result.stderr
         made = json.loads(result.stdout)
         self.owner = Application(made["appId"], made["objectId"], made["password"], made["tenant"])

@@ -14,6 +14,8 @@ package final class CryptoEngine: @unchecked Sendable {
     let aes256GCM: OpaquePointer
     package let sha256: OpaquePointer
     let scryptKDF: OpaquePointer
+    /// The property by which what no FIPS provider has is fetched; nil where nothing is asked of a provider.
+    package let outsideFIPS: String?
     private let randomness: Randomness?
 
     /// Fills a buffer with random bytes; false when it cannot.
@@ -22,9 +24,10 @@ package final class CryptoEngine: @unchecked Sendable {
     /// - Parameters:
     ///   - randomness: replaces libcrypto's generator, so that a test can repeat a run; nil in the product.
     /// - Throws: `.unavailable` when libcrypto lacks an algorithm that the product cannot do without.
-    ///   - requiresFIPS: nothing but the FIPS provider does cryptography; scrypt, which it lacks, stays with the default one.
+    ///   - requiresFIPS: nothing but the FIPS provider does cryptography; scrypt and PKCS #12, which it lacks, stay with the default one.
     package init(randomness: Randomness? = nil, requiresFIPS: Bool = false) throws(CryptoError) {
         self.randomness = randomness
+        outsideFIPS = requiresFIPS ? "provider=default,-fips" : nil
         // Without this, libcrypto takes itself down when the process ends, under threads that may still be using it.
         OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil)
         guard let context = OSSL_LIB_CTX_new() else { throw .unavailable("library context") }
@@ -41,7 +44,7 @@ package final class CryptoEngine: @unchecked Sendable {
         aes256GCM = aes
         guard let sha = EVP_MD_fetch(context, "SHA256", nil) else { throw .unavailable("SHA-256") }
         sha256 = sha
-        guard let scrypt = EVP_KDF_fetch(context, "SCRYPT", requiresFIPS ? "provider=default,-fips" : nil) else {
+        guard let scrypt = EVP_KDF_fetch(context, "SCRYPT", outsideFIPS) else {
             throw .unavailable("scrypt")
         }
         scryptKDF = scrypt

@@ -3,6 +3,9 @@ package import Cryptography
 package import Domain
 
 /// PKCS #12 containers (RFC 7292).
+///
+/// Their password-based algorithms are those of their time, and no FIPS provider has them: they are always the default provider's. The
+/// containers that are made have an empty password, which protects nothing.
 package struct PKCS12: Sendable {
     private let engine: CryptoEngine
 
@@ -22,9 +25,12 @@ package struct PKCS12: Sendable {
     /// - Throws: `.notAuthentic` when the password is wrong; `.malformed` when it is no such container.
     package func open(_ bytes: [UInt8], password: String) throws(CryptoError) -> Content {
         guard bytes.count <= Self.mostBytes else { throw .malformed("the PKCS #12 container is too large") }
-        let container: OpaquePointer? = bytes.withUnsafeBufferPointer { buffer in
+        // Made first, since what is read into it keeps its library context.
+        var container = PKCS12_init_ex(NID_pkcs7_data, engine.context, engine.outsideFIPS)
+        bytes.withUnsafeBufferPointer { buffer in
             var start = buffer.baseAddress
-            return d2i_PKCS12(nil, &start, buffer.count)
+            // Freed and forgotten when it cannot be read.
+            d2i_PKCS12(&container, &start, buffer.count)
         }
         guard let container else {
             ERR_clear_error()
@@ -105,7 +111,7 @@ package struct PKCS12: Sendable {
         if key == nil { _ = strongroom_x509_push(stack, try X509Memory.parse(certificate.der, engine)) }
         guard
             let container = PKCS12_create_ex(
-                "", nil, key, key == nil ? nil : leaf, stack, 0, 0, 2_048, 1, 0, engine.context, nil)
+                "", nil, key, key == nil ? nil : leaf, stack, 0, 0, 2_048, 1, 0, engine.context, engine.outsideFIPS)
         else { throw .failed("PKCS #12") }
         defer { PKCS12_free(container) }
         let count = i2d_PKCS12(container, nil)
