@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from harness import keys_algorithms as algorithms
 from harness.certificates_made import pfx, self_signed
-from harness.certificates_wire import Certificates, refusal
+from harness.certificates_wire import Certificates, policy, refusal
 from harness.command_line import CommandLine
 from harness.keys_jwk import public_key
 from harness.keys_wire import Keys, assert_bad_parameter
@@ -163,7 +163,7 @@ def test_a_key_goes_out_and_comes_back(keys, name):
 
 
 def test_a_certificate_is_made_with_its_container(certificates, name):
-    certificates.create(name)
+    certificates.create(name, policy())
     container = base64.b64decode(certificates.secret(name)["value"])
     key, certificate, _ = pkcs12.load_key_and_certificates(container, b"")
     assert key.public_key() == certificate.public_key()
