@@ -51,6 +51,17 @@ def test_the_v1_endpoint_answers_for_a_resource(server, form):
     assert works(server, answer["access_token"])
 
 
+def test_a_client_may_authenticate_in_the_header(server, form):
+    """client_secret_basic, RFC 6749 §2.3.1."""
+    url = f"{server.login}/{server.tenant}{V2}"
+    rest = {"grant_type": form["grant_type"], "scope": form["scope"]}
+    answer = requests.post(url, data=rest, auth=(form["client_id"], form["client_secret"]), verify=server.bundle, timeout=30)
+    assert works(server, answer.json()["access_token"])
+    refused = requests.post(url, data=rest, auth=(form["client_id"], "wrong"), verify=server.bundle, timeout=30)
+    assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+    assert refused.headers["WWW-Authenticate"].startswith("Basic ")
+
+
 def test_a_token_answer_must_not_be_stored(server, form):
     assert "no-store" in server.request_token(form).headers["Cache-Control"]
 

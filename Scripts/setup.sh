@@ -76,7 +76,9 @@ fetch_fips_provider() {
     (cd "$work" && "${apt[@]}" download openssl-provider-fips) || fail "apt-get could not fetch openssl-provider-fips"
     dpkg-deb -x "$work"/openssl-provider-fips_*.deb "$work/package"
     mkdir -p "$folder"
-    cp "$work"/package/usr/lib/*/ossl-modules/fips.so "$folder/fips.so"
+    # Whole or not at all: half a module would be taken for one that is there.
+    cp "$work"/package/usr/lib/*/ossl-modules/fips.so "$folder/fips.so.new"
+    mv "$folder/fips.so.new" "$folder/fips.so"
     rm -rf "$work"
 }
 
